@@ -1,0 +1,44 @@
+"""nasfit finds the neural network that fits a device.
+
+The public names load on first use, so that `import nasfit` stays light and loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Architecture": "nasfit.architecture",
+    "Block": "nasfit.architecture",
+    "BlockChoices": "nasfit.space",
+    "NasfitError": "nasfit.errors",
+    "Reward": "nasfit.objective",
+    "SearchSpace": "nasfit.space",
+    "Study": "nasfit.study",
+    "build": "nasfit.models",
+    "count": "nasfit.architecture",
+    "hypervolume": "nasfit.objective",
+    "make_strategy": "nasfit.strategies",
+    "measure": "nasfit.latency",
+    "named_space": "nasfit.space",
+    "open_device": "nasfit.devices",
+    "pareto_front": "nasfit.objective",
+    "published": "nasfit.architecture",
+    "run_search": "nasfit.search",
+    "to_onnx": "nasfit.export",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nasfit' has no attribute {name!r}; it has: {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

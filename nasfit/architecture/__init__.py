@@ -1,0 +1,28 @@
+"""What a network is: frozen values, their text forms, exact counts, width scaling and the published networks."""
+
+from nasfit.architecture.architecture import MIN_RESOLUTION, Architecture, Block
+from nasfit.architecture.block_strings import read_block, read_blocks, write_blocks
+from nasfit.architecture.counting import Counts, Row, count
+from nasfit.architecture.layers import Layer, layers
+from nasfit.architecture.published import PUBLISHED, published
+from nasfit.architecture.scaling import STRIDE_RULES, adapted, divisible, scaled
+
+__all__ = [
+    "MIN_RESOLUTION",
+    "PUBLISHED",
+    "STRIDE_RULES",
+    "Architecture",
+    "Block",
+    "Counts",
+    "Layer",
+    "Row",
+    "adapted",
+    "count",
+    "divisible",
+    "layers",
+    "published",
+    "read_block",
+    "read_blocks",
+    "scaled",
+    "write_blocks",
+]

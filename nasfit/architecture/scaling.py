@@ -1,0 +1,59 @@
+"""Width scaling and the rule that fits strides to small inputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nasfit.architecture.architecture import Architecture
+from nasfit.architecture.layers import halved
+from nasfit.errors import ArchitectureError, UnknownNameError
+
+STRIDE_RULES = ("early", "late")
+LEAST_MAP = 4
+
+
+def divisible(value: float, divisor: int = 8) -> int:
+    """The nearest multiple of `divisor`, never below 90 % of `value` (the rule of the published model code)."""
+    nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return nearest + divisor if nearest < 0.9 * value else nearest
+
+
+def scaled(architecture: Architecture, width: float) -> Architecture:
+    """Stem and blocks with `width` times the filters, width > 0; the head keeps its own, as published."""
+    if not width > 0:
+        raise ArchitectureError(f"width multiplier is {width!r}; it must be above 0, such as 0.5")
+    blocks = tuple(replace(block, filters=divisible(block.filters * width)) for block in architecture.blocks)
+    return replace(architecture, stem_filters=divisible(architecture.stem_filters * width), blocks=blocks)
+
+
+def adapted(
+    architecture: Architecture, *, resolution: int, channels: int, classes: int, strides: str = "early"
+) -> Architecture:
+    """The same network for another input and number of classes.
+
+    A network made for 224 px halves its map five times; on a small input the last map would be a single pixel. As many
+    halvings are kept as leave it at least 4x4 px: the first ones (`early`: cheap, small maps all through) or the last
+    ones (`late`: more accurate and several times slower). The other strides become 1.
+    """
+    if strides not in STRIDE_RULES:
+        raise UnknownNameError("stride rule", strides, STRIDE_RULES)
+    all_strides = [architecture.stem_stride, *(block.stride for block in architecture.blocks)]
+    kept = _kept(all_strides, _halvings(resolution), strides)
+    blocks = tuple(replace(block, stride=stride) for block, stride in zip(architecture.blocks, kept[1:], strict=True))
+    return replace(
+        architecture, resolution=resolution, channels=channels, classes=classes, stem_stride=kept[0], blocks=blocks
+    )
+
+
+def _halvings(resolution: int) -> int:
+    number = 0
+    while halved(resolution, 2) >= LEAST_MAP:
+        resolution, number = halved(resolution, 2), number + 1
+    return number
+
+
+def _kept(strides: list[int], number: int, rule: str) -> list[int]:
+    places = [place for place, stride in enumerate(strides) if stride == 2]
+    number = min(number, len(places))
+    keep = places[:number] if rule == "early" else places[len(places) - number :]
+    return [2 if place in keep else 1 for place in range(len(strides))]

@@ -25,7 +25,8 @@ class Block:
     """`layers` identical layers; only the first has `stride` and changes the number of channels.
 
     op: `conv` (k x k convolution), `sepconv` (depthwise k x k, then 1x1) or `mbconvN` (expansion by N, depthwise, 1x1).
-    kernel: odd, in pixels. stride: 1 or 2. se_ratio: 0 (no squeeze-and-excitation) to 1, of the layer's input channels.
+    kernel: odd, in pixels. stride: 1 or 2. se_ratio: 0 (no squeeze-and-excitation) or 0.001 to 1, of the layer's input
+    channels.
     skip: `identity` (added where stride is 1 and channels match), `pool` (3x3 average with the layer's stride, added
     where channels match) or `none`. filters: output channels.
     """
@@ -42,7 +43,7 @@ class Block:
         _require(bool(_OP.fullmatch(self.op)), "op", self.op, "conv, sepconv or mbconvN")
         _require(self.kernel % 2 == 1 and self.kernel >= 1, "kernel", self.kernel, "an odd size such as 3 or 5")
         _require(self.stride in (1, 2), "stride", self.stride, "1 or 2")
-        _require(0 <= self.se_ratio <= 1, "SE ratio", self.se_ratio, "0 to 1")
+        _require(self.se_ratio == 0 or 0.001 <= self.se_ratio <= 1, "SE ratio", self.se_ratio, "0, or 0.001 to 1")
         _require(self.skip in SKIPS, "skip op", self.skip, ", ".join(SKIPS))
         _require(self.filters >= 1, "filters", self.filters, "1 or more")
         _require(self.layers >= 1, "layers", self.layers, "1 or more")
@@ -53,7 +54,8 @@ class Block:
         return int(self.op.removeprefix("mbconv")) if self.op.startswith("mbconv") else 1
 
     def __str__(self) -> str:
-        return f"{self.op} k{self.kernel} s{self.stride} se{self.se_ratio:g} {self.skip} f{self.filters} n{self.layers}"
+        se_ratio = ratio_text(self.se_ratio)
+        return f"{self.op} k{self.kernel} s{self.stride} se{se_ratio} {self.skip} f{self.filters} n{self.layers}"
 
     @classmethod
     def parse(cls, text: str) -> Block:
@@ -122,6 +124,12 @@ class Architecture:
             channels=int(first["channels"]),
             activation=last["activation"],
         )
+
+
+def ratio_text(ratio: float) -> str:
+    """The shortest decimal text that reads back as the same ratio: 0, 0.25, 1."""
+    short = f"{ratio:g}"
+    return short if float(short) == ratio else repr(float(ratio))
 
 
 def _match(pattern: re.Pattern[str], text: str, what: str, example: str) -> re.Match[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from nasfit.architecture.architecture import Architecture, Block
+from nasfit.architecture.architecture import Architecture, Block, ratio_text
 from nasfit.errors import ArchitectureError
 
 _FIELDS = {
@@ -74,7 +74,7 @@ def write_blocks(architecture: Architecture) -> str:
             raise ArchitectureError(f"block '{block}' has no form in the published notation; use the text form instead")
         word = f"r{block.layers}_k{block.kernel}_s{block.stride}{block.stride}_e{block.expansion}"
         word += f"_i{channels}_o{block.filters}"
-        word += f"_se{block.se_ratio:g}" if block.se_ratio else ""
+        word += f"_se{ratio_text(block.se_ratio)}" if block.se_ratio else ""
         words.append(word + ("_noskip" if block.skip == "none" else ""))
         channels = block.filters
     return " | ".join(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from nasfit.architecture.architecture import Architecture
@@ -20,7 +21,7 @@ def divisible(value: float, divisor: int = 8) -> int:
 
 def scaled(architecture: Architecture, width: float) -> Architecture:
     """Stem and blocks with `width` times the filters, width > 0; the head keeps its own, as published."""
-    if not width > 0:
+    if not 0 < width < math.inf:
         raise ArchitectureError(f"width multiplier is {width!r}; it must be above 0, such as 0.5")
     blocks = tuple(replace(block, filters=divisible(block.filters * width)) for block in architecture.blocks)
     return replace(architecture, stem_filters=divisible(architecture.stem_filters * width), blocks=blocks)

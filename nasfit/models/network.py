@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nasfit.architecture import Architecture, Layer, layers
+from nasfit.errors import ArchitectureError
 
 BN_EPSILON = 1e-3
 BN_MOMENTUM = 0.01
@@ -32,7 +33,10 @@ def build(
 
     dropout: share of the head's features dropped in training, 0 to 1. bn_momentum is torch's (1 minus TensorFlow's).
     same_padding: TensorFlow's `SAME` rule, which pads stride-2 convolutions on the lower right; for its weights.
+    Raises ArchitectureError where a map of odd size would be halved under same_padding.
     """
+    if same_padding:
+        _require_even_maps(architecture)
     network = Network(architecture, dropout, same_padding)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -120,11 +124,22 @@ def conv_bn(
     padding = kernel // 2
     modules: list[nn.Module] = []
     if same_padding and stride == 2 and kernel > 1:
-        # For even sizes, which all inputs divisible by 32 give, SAME pads one pixel less on the upper left.
+        # For even sizes, which `build` makes sure of, SAME pads one pixel less on the upper left.
         modules.append(nn.ZeroPad2d((padding - 1, padding, padding - 1, padding)))
         padding = 0
     conv = nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=padding, groups=groups, bias=False)
     return [*modules, conv, nn.BatchNorm2d(channels_out)]
+
+
+def _require_even_maps(architecture: Architecture) -> None:
+    halved = [architecture.resolution] if architecture.stem_stride == 2 else []
+    halved += [layer.resolution_in for layer in layers(architecture) if layer.stride == 2]
+    odd = [side for side in halved if side % 2]
+    if odd:
+        raise ArchitectureError(
+            f"same_padding halves even maps only, but one of {odd[0]} px would be halved; "
+            f"use a resolution that is a multiple of 32"
+        )
 
 
 def initialise(module: nn.Module) -> None:

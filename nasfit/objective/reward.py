@@ -28,7 +28,7 @@ class Reward:
     """A reward with its settings; call it with accuracy (0..1) and latency (ms).
 
     kind: `soft` (alpha = beta = -0.07), `hard` (alpha = 0, beta = -1: the limit binds) or `abs` (beta = -0.10).
-    alpha, beta: replace the published exponents; None keeps them.
+    alpha, beta: 0 or below, replace the published ones; None keeps them. `abs` has no alpha. Raises UsageError.
     """
 
     kind: str
@@ -41,6 +41,11 @@ class Reward:
             raise UnknownNameError("reward", self.kind, REWARDS)
         if not (math.isfinite(self.target_ms) and self.target_ms > 0):
             raise UsageError(f"target latency is {self.target_ms!r}; it must be a number of ms above 0, such as 5")
+        for what, value in (("alpha", self.alpha), ("beta", self.beta)):
+            if value is not None and not (math.isfinite(value) and value <= 0):
+                raise UsageError(f"{what} is {value!r}; above 0 rewards slow networks; give 0 or less, such as -0.07")
+        if self.kind == "abs" and self.alpha is not None:
+            raise UsageError(f"alpha is {self.alpha!r}, but the 'abs' reward has no alpha; set beta instead")
 
     def __call__(self, accuracy: float, latency_ms: float) -> float:
         """Reward of one model; higher is better."""
@@ -58,9 +63,10 @@ def calibrated_exponent(pairs: Sequence[tuple[float, float]]) -> float:
     The least-squares slope of log accuracy over log latency on the Pareto front of `pairs` (accuracy 0..1, ms), with
     its sign turned: along such a front ACC * LAT^w stays constant, so the target and not the exponent decides. The
     published -0.07 comes from the same thought (twice the latency for 5 % relative accuracy); Howard et al. 2019
-    (MobileNetV3) needed -0.15 for small models. Raises UsageError with fewer than three points on the front.
+    (MobileNetV3) needed -0.15 for small models. Points of accuracy 0 have no logarithm and are left out.
+    Raises UsageError with fewer than three points on the front.
     """
-    front = [pairs[index] for index in pareto_front(pairs)]
+    front = [pairs[index] for index in pareto_front(pairs) if pairs[index][0] > 0]
     if len(front) < 3:
         raise UsageError(f"calibration needs 3 points on the front, got {len(front)}; run more trials first")
     x = [math.log(latency) for _, latency in front]

@@ -1,1 +1,9 @@
-"""."""
+"""The report of a study: one self-contained HTML page and one plot, drawn from a plain `Story`."""
+
+from nasfit.report.answer import Answer, Tile, answer
+from nasfit.report.page import page
+from nasfit.report.plot import figure, picture
+from nasfit.report.story import Story, story_of
+from nasfit.report.writing import write_report
+
+__all__ = ["Answer", "Story", "Tile", "answer", "figure", "page", "picture", "story_of", "write_report"]

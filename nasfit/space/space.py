@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from nasfit.architecture import Architecture, Block, layers
+from nasfit.architecture import Architecture, Block, Layer, layers
 from nasfit.errors import ArchitectureError, UsageError
 
 Tokens = tuple[int, ...]
@@ -14,10 +14,11 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class BlockChoices:
-    """The options of one searched block, one tuple a decision; the fields' order is the tokens' order.
+    """The options of one searched block, one tuple a decision; `options` gives the tokens' order.
 
     The defaults are the paper's: 4 ops x 2 kernels x 2 SE ratios x 3 skips; with three filter sizes and three depths
-    that makes 432 blocks. The stride is given, not searched.
+    that makes 432 blocks. The stride is given, not searched. Raises UsageError for a choice without options or with one
+    twice, ArchitectureError for an option that describes no block.
     """
 
     filters: tuple[int, ...]
@@ -37,6 +38,9 @@ class BlockChoices:
                 raise UsageError(f"block choice {field.name!r} has no options; give at least one")
             if len(set(options)) != len(options):
                 raise UsageError(f"block choice {field.name!r} repeats an option: {options}; give each once")
+        for place, choices in enumerate(self.options):
+            for option in range(len(choices)):
+                self.block([option if at == place else 0 for at in range(len(self.options))])
 
     @property
     def options(self) -> tuple[tuple[object, ...], ...]:
@@ -119,14 +123,13 @@ class SearchSpace:
             raise ArchitectureError(
                 f"the network has {len(architecture.blocks)} blocks; space {self.name!r} has {len(self.blocks)}"
             )
-        tokens = sum(
-            (
-                choices.tokens(block)
-                for choices, block in zip(self.blocks, architecture.blocks, strict=True)
-                if isinstance(choices, BlockChoices)
-            ),
-            start=(),
-        )
+        tokens: list[int] = []
+        for number, (choices, block) in enumerate(zip(self.blocks, architecture.blocks, strict=True), start=1):
+            if isinstance(choices, BlockChoices):
+                try:
+                    tokens += choices.tokens(block)
+                except ArchitectureError as error:
+                    raise ArchitectureError(f"block {number} of the network: {error}") from error
         found = self.decode(tokens)
         ends = ("stem_filters", "stem_stride", "head_filters", "resolution", "channels", "classes", "activation")
         for what in ends:
@@ -134,7 +137,11 @@ class SearchSpace:
                 raise ArchitectureError(
                     f"{what} is {getattr(architecture, what)!r}; space {self.name!r} has {getattr(found, what)!r}"
                 )
-        for here, there in zip(layers(found), layers(architecture), strict=True):
-            if here != there:
-                raise ArchitectureError(f"block {here.block + 1} of space {self.name!r} is fixed and differs: {here}")
-        return tokens
+        for index, (here, there) in enumerate(zip(found.blocks, architecture.blocks, strict=True)):
+            if _built(found, index) != _built(architecture, index):
+                raise ArchitectureError(f"block {index + 1} is '{there}'; space {self.name!r} has '{here}'")
+        return tuple(tokens)
+
+
+def _built(architecture: Architecture, index: int) -> list[Layer]:
+    return [layer for layer in layers(architecture) if layer.block == index]

@@ -1,1 +1,23 @@
-"""."""
+"""Training: recipes, batches, the training loop, and training runs as jobs for worker processes."""
+
+from nasfit.training.batches import as_images, normalised
+from nasfit.training.job import TrainingJob, TrainingResult, run_training, training_speed
+from nasfit.training.recipe import AUGMENTED_PASSES, Recipe, recipe_for
+from nasfit.training.network_training import Trained, accuracy, best_device, predict, train
+
+__all__ = [
+    "AUGMENTED_PASSES",
+    "Recipe",
+    "Trained",
+    "TrainingJob",
+    "TrainingResult",
+    "accuracy",
+    "as_images",
+    "best_device",
+    "normalised",
+    "predict",
+    "recipe_for",
+    "run_training",
+    "train",
+    "training_speed",
+]

@@ -55,7 +55,7 @@ def train(
     """
     device = device or best_device()
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimizer = _optimizer(network, recipe)
+    optimizer = sgd(network, recipe)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.peak_rate, total_steps=recipe.steps + 1, pct_start=recipe.warm_up, cycle_momentum=False
     )
@@ -102,7 +102,8 @@ def accuracy(
     return float((predicted_N.numpy() == np.asarray(split.labels_N)).mean())
 
 
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum; weights decay, batch norm and biases do not."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     spared = [p for p in network.parameters() if p.ndim <= 1]
     return torch.optim.SGD(

@@ -1,0 +1,148 @@
+"""Commands and their options; what they do lives in the modules beside this one, imported when a command runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import nasfit
+from nasfit.cli.quantities import seconds
+from nasfit.errors import NasfitError
+
+app = typer.Typer(
+    name="nasfit",
+    help="Finds the neural network that fits a device: searches, trains, and runs each candidate on the device itself.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+def main() -> None:
+    """Runs the command line. Errors a user can mend end in one message and exit code 2, Ctrl-C in 130."""
+    try:
+        app()
+    except NasfitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+@app.callback(invoke_without_command=True)
+def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"nasfit {nasfit.__version__}")
+
+
+@app.command()
+def search(
+    data: Annotated[
+        str, typer.Argument(help="A folder root/CLASS/*.jpg, a CIFAR-10 folder, fashion-mnist or fashion-mnist-small.")
+    ],
+    target_ms: Annotated[float, typer.Option(help="Latency limit of one inference on the device, ms.")],
+    device: Annotated[str, typer.Option(help="Where latency is measured.")] = "local",
+    budget: Annotated[str, typer.Option(help="Time for everything, such as 10m or 2h.")] = "10m",
+    study: Annotated[
+        Path | None, typer.Option(help="Directory of the study; the same command again goes on. Default: runs/NAME.")
+    ] = None,
+    space: Annotated[str, typer.Option(help="mnasnet or mnasnet-7.")] = "mnasnet",
+    strategy: Annotated[str, typer.Option(help="evolution, ppo, ppo-paper or random.")] = "evolution",
+    reward: Annotated[str, typer.Option(help="soft, hard or abs.")] = "soft",
+    alpha: Annotated[float | None, typer.Option(help="Exponent of the reward up to the target.")] = None,
+    beta: Annotated[float | None, typer.Option(help="Exponent (abs: factor) of the reward above the target.")] = None,
+    width: Annotated[float | None, typer.Option(help="Width multiplier of the space. Default: calibrated.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size, px. Default: the pictures' own, up to 64.")] = None,
+    strides: Annotated[str | None, typer.Option(help="early or late halving of small inputs.")] = None,
+    proxy_images: Annotated[int | None, typer.Option(help="Pictures a trial trains on. Default: calibrated.")] = None,
+    prune: Annotated[
+        float, typer.Option(help="Networks slower than this many targets are not trained; 0 trains all.")
+    ] = 1.1,
+    seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Training processes. Default: one a core.")] = None,
+    max_trials: Annotated[int | None, typer.Option(help="Stop after this many trained trials.")] = None,
+    json_: Json = False,
+) -> None:
+    """Search for the network that fits, train it, export it, and write a report.
+
+    Example: nasfit search ./photos --target-ms 5 --budget 30m
+    """
+    from nasfit.cli.searching import run
+    from nasfit.search import Settings
+
+    settings = Settings(
+        data=data,
+        target_ms=target_ms,
+        device=device,
+        space=space,
+        strategy=strategy,
+        reward=reward,
+        alpha=alpha,
+        beta=beta,
+        width=width,
+        resolution=resolution,
+        strides=strides,
+        proxy_images=proxy_images,
+        prune=prune,
+        seed=seed,
+        budget_s=seconds(budget),
+        workers=workers,
+        max_trials=max_trials,
+    )
+    run(settings, study, as_json=json_)
+
+
+@app.command()
+def demo(
+    budget: Annotated[str, typer.Option(help="Time for everything.")] = "6m",
+    study: Annotated[Path, typer.Option(help="Directory of the study.")] = Path("runs/demo"),
+) -> None:
+    """Search this machine on the shipped pictures, with a limit below what MobileNetV2 x0.5 needs here."""
+    from nasfit.cli.demo import run
+
+    run(seconds(budget), study)
+
+
+@app.command()
+def show(
+    study: Annotated[Path, typer.Argument(help="Directory of a study.")],
+    json_: Json = False,
+) -> None:
+    """Print a study's front, the best network under the limit and its blocks. Works while it runs.
+
+    Example: nasfit show runs/demo
+    """
+    from nasfit.cli.showing import run
+
+    run(study, as_json=json_)
+
+
+@app.command()
+def report(study: Annotated[Path, typer.Argument(help="Directory of a study.")]) -> None:
+    """Write report.html and front.png of a study anew."""
+    from nasfit.report import write_report
+
+    print(write_report(study))
+
+
+@app.command()
+def count(
+    network: Annotated[str, typer.Argument(help="mnasnet-a1, mnasnet-b1, mnasnet-small, mobilenet-v2 or a text form.")],
+    width: Annotated[float, typer.Option(help="Width multiplier of a published network.")] = 1.0,
+    json_: Json = False,
+) -> None:
+    """Print parameters, multiply-adds and the block table of a network.
+
+    Example: nasfit count mnasnet-a1
+    """
+    from nasfit.cli.counting import run
+
+    run(network, width, as_json=json_)

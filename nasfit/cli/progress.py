@@ -1,0 +1,88 @@
+"""The live view of a search: a progress bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from nasfit.cli.quantities import duration
+from nasfit.search import Event, FinaleStep, Finished, Planned, Prepared, Settings, TrialFinished
+from nasfit.search.plan import SEARCH_SHARE
+from nasfit.study import Trial, TrialState
+
+
+class View:
+    """Shows the events of one search; use it as a context manager."""
+
+    def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=quiet, highlight=False, soft_wrap=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), console=self._console
+        )
+        self._search_s = settings.budget_s * SEARCH_SHARE
+        self._task: TaskID | None = None
+        self._best: Trial | None = None
+        self._since = time.monotonic()
+        self._said: set[str] = set()
+
+    def __enter__(self) -> View:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        """Shows one event."""
+        match event:
+            case Prepared():
+                for note in event.notes:
+                    self._say(note)
+                if event.resumed:
+                    self._say(f"going on after {event.resumed} trials")
+            case Planned():
+                for line in event.plan.lines(event.settings):
+                    self._say(line)
+            case TrialFinished():
+                self._trial(event)
+            case FinaleStep():
+                self._finale(event)
+            case Finished():
+                self._advance("finished", 1.0, "")
+
+    def _trial(self, event: TrialFinished) -> None:
+        trial, best = event.trial, event.best
+        if trial.state is TrialState.FAILED:
+            self._say(f"trial {trial.number} failed: {trial.reason}")
+        if best is not None and best != self._best:
+            self._best = best
+            self._say(f"best so far: {points(best.accuracy)} at {best.latency_ms:.3g} ms (trial {best.number})")
+        note = f"{event.finished} trials, {duration(event.left_s)} left"
+        self._advance("search", 1 - event.left_s / self._search_s, note)
+
+    def _finale(self, event: FinaleStep) -> None:
+        if event.what not in self._said:
+            self._said.add(event.what)
+            self._say(event.what)
+        self._advance("finale", event.done / event.of, f"{event.done} of {event.of}")
+
+    def _advance(self, what: str, share: float, note: str) -> None:
+        if self._task is None:
+            self._task = self._bar.add_task(what, total=1.0, note=note)
+        self._bar.update(self._task, description=what, completed=min(1.0, max(0.0, share)), note=note)
+
+    def _say(self, line: str) -> None:
+        passed = duration(time.monotonic() - self._since)
+        self._console.print(f"[{passed:>7}] {line}", markup=False)
+
+
+def points(accuracy: float | None) -> str:
+    """An accuracy of 0..1 in percent."""
+    return "-" if accuracy is None else f"{100 * accuracy:.2f} %"

@@ -1,0 +1,71 @@
+"""`nasfit search`: runs the search, shows it live, writes the report."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nasfit.cli.progress import View
+from nasfit.cli.showing import answer
+from nasfit.report import write_report
+from nasfit.search import Finished, Result, Settings, run_search
+
+
+def run(settings: Settings, study: Path | None, *, as_json: bool = False) -> None:
+    """Runs or continues a search and prints what comes of it; exit code 130 when interrupted, with how to go on."""
+    path = study or default_study(settings)
+    result = None
+    try:
+        with _interruptible(), View(settings, quiet=as_json) as view:
+            for event in run_search(settings, path):
+                view.show(event)
+                if isinstance(event, Finished):
+                    result = event.result
+    except KeyboardInterrupt:
+        print("\nstopped; every finished trial is kept. The same command goes on:", file=sys.stderr)
+        print(f"  {command_line()}", file=sys.stderr)
+        raise
+    assert result is not None, "a search that ends has a result"
+    page = write_report(path)
+    if as_json:
+        print(json.dumps({"study": str(path), "report": str(page), "result": result.as_json()}, indent=1))
+    else:
+        _conclude(result, settings, path, page)
+
+
+def default_study(settings: Settings) -> Path:
+    """runs/DATA-TARGETms-seedN: the same for the same question."""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", Path(settings.data).name).strip("-").lower() or "pictures"
+    return Path("runs") / f"{name}-{settings.target_ms:g}ms-seed{settings.seed}"
+
+
+def command_line() -> str:
+    """The command as it was typed, quoted for a shell."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _conclude(result: Result, settings: Settings, path: Path, page: Path) -> None:
+    print()
+    for line in answer(result, settings.target_ms, path):
+        print(line)
+    print(f"report    {page}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM stops a search as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,108 @@
+"""`nasfit show`: what a study has found."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nasfit.architecture import Architecture, write_blocks
+from nasfit.cli.progress import points
+from nasfit.errors import ArchitectureError
+from nasfit.objective import pareto_front
+from nasfit.search import Contender, Result, best_under, gain, speedup
+from nasfit.study import Study, Trial, TrialState
+
+
+def run(path: Path, *, as_json: bool) -> None:
+    """Prints the front, the best network under the limit and its blocks. Raises StudyError."""
+    with Study.open(path, read_only=True) as study:
+        trials, stored, target_ms = study.trials(), study.document("result"), float(study.settings["target_ms"])
+    front = front_of(trials)
+    best = best_under(trials, target_ms)
+    result = Result.from_json(stored) if stored else None
+    if as_json:
+        print(json.dumps(_document(trials, front, best, result, target_ms), indent=1))
+        return
+    states = Counter(trial.state.value for trial in trials)
+    print(f"{len(trials)} trials: " + ", ".join(f"{number} {state}" for state, number in sorted(states.items())))
+    print(f"\n{'trial':>6}{'accuracy':>12}{'ms':>9}   front (validation accuracy after proxy training)")
+    for trial in front:
+        mark = "  <- best under the limit" if best and trial.number == best.number else ""
+        print(f"{trial.number:>6}{points(trial.accuracy):>12}{trial.latency_ms:>9.3g}{mark}")
+    if best is None:
+        print(f"\nno trained network meets {target_ms:g} ms yet")
+    else:
+        print(f"\n{_blocks(best.architecture)}")
+    if result:
+        print()
+        for line in answer(result, target_ms, path):
+            print(line)
+
+
+def front_of(trials: list[Trial]) -> list[Trial]:
+    """Complete trials on the accuracy-latency front, each network once, fastest first."""
+    complete = [t for t in trials if t.state is TrialState.COMPLETE and t.duplicate_of is None]
+    return [complete[i] for i in pareto_front([(t.accuracy or 0.0, t.latency_ms or 0.0) for t in complete])]
+
+
+def answer(result: Result, target_ms: float, path: Path) -> Iterator[str]:
+    """The result in a few lines: the network handed over, the comparison, where things are."""
+    header = f"{'network':<20}{'test accuracy':>14}{'ms':>9}{'parameters':>13}{'multiply-adds':>15}"
+    yield f"trained on {result.final_images:,} pictures each, tested once, measured in one session:"
+    yield header
+    for contender in sorted(result.contenders, key=lambda c: c.latency_ms):
+        yield (
+            f"{contender.name:<20}{points(contender.accuracy):>14}{contender.latency_ms:>9.3g}"
+            f"{contender.parameters:>13,}{contender.madds:>15,}"
+        )
+    yield ""
+    if result.best is None:
+        yield f"no network meets {target_ms:g} ms; raise --target-ms or --budget, or lower --width"
+        return
+    best = result.contenders[result.best]
+    yield f"answer    {best.name}: {points(best.accuracy)} at {best.latency_ms:.3g} ms (limit {target_ms:g} ms)"
+    yield f"against   {comparison(best, result)}"
+    yield f"blocks    {_blocks(best.architecture)}"
+    yield f"files     {path / best.onnx} and {path / best.weights}"
+
+
+def comparison(best: Contender, result: Result) -> str:
+    """The network handed over against MobileNetV2, in words."""
+    faster, better = speedup(best, result.baselines), gain(best, result.baselines)
+    words = []
+    if faster is not None:
+        words.append(f"{faster:.2f}x the speed of the best MobileNetV2 that it equals or beats in accuracy")
+    if better is not None:
+        words.append(f"{100 * better:+.2f} points against the best MobileNetV2 that is as fast")
+    return "; ".join(words) or "every MobileNetV2 tried is slower and more accurate"
+
+
+def _blocks(text: str) -> str:
+    try:
+        return write_blocks(Architecture.parse(text))
+    except ArchitectureError:
+        return text
+
+
+def _document(
+    trials: list[Trial], front: list[Trial], best: Trial | None, result: Result | None, target_ms: float
+) -> dict[str, Any]:
+    def plain(trial: Trial) -> dict[str, Any]:
+        return {
+            "trial": trial.number,
+            "accuracy": trial.accuracy,
+            "latency_ms": trial.latency_ms,
+            "reward": trial.reward,
+            "architecture": trial.architecture,
+        }
+
+    return {
+        "target_ms": target_ms,
+        "trials": dict(Counter(trial.state.value for trial in trials)),
+        "front": [plain(trial) for trial in front],
+        "best": plain(best) if best else None,
+        "result": result.as_json() if result else None,
+    }

@@ -1,0 +1,197 @@
+"""What a study found, in plain words: the verdict first, then what it rests on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nasfit.latency import NOISE_FLOOR
+from nasfit.objective import pareto_front
+from nasfit.report.story import Story
+from nasfit.report.wording import interval, ms, percent, points
+from nasfit.search import Contender, Result, gain, speedup
+from nasfit.study import Trial
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure of the headline: what it is, its value, and what to know with it."""
+
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The top of the report.
+
+    kind: `better`, `unclear`, `worse` (against MobileNetV2), `none` (no network meets the limit) or `unfinished`.
+    """
+
+    kind: str
+    headline: str
+    tiles: tuple[Tile, ...] = ()
+    sentences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def answer(story: Story) -> Answer:
+    """The answer of any study, finished or not."""
+    if story.result is None:
+        return _unfinished(story)
+    if story.result.best is None:
+        return _none(story, story.result)
+    return _found(story, story.result, story.result.contenders[story.result.best])
+
+
+def same_speed(a: Contender, b: Contender) -> bool:
+    """Whether two latencies are a tie: within 3 % of each other, or with overlapping intervals."""
+    overlap = a.low_ms <= b.high_ms and b.low_ms <= a.high_ms
+    return overlap or abs(a.latency_ms - b.latency_ms) <= NOISE_FLOOR * min(a.latency_ms, b.latency_ms)
+
+
+def margin(a: float, b: float, pictures: int | None) -> float | None:
+    """Half the 95 % interval of the difference of two accuracies, each from `pictures` independent test pictures.
+
+    Normal approximation for unpaired samples: for two networks tested on the same pictures it is on the safe side.
+    """
+    return 1.96 * math.sqrt((a * (1 - a) + b * (1 - b)) / pictures) if pictures else None
+
+
+def ratio(slower_ms: float, faster_ms: float) -> str:
+    """`1.83 times`."""
+    return f"{slower_ms / faster_ms:.2f} times"
+
+
+def _unfinished(story: Story) -> Answer:
+    limit = f"{story.settings.target_ms:g} ms"
+    leader = story.leader
+    go_on = "The search is still running or was interrupted; the same command goes on where it stopped."
+    if leader is None:
+        return Answer("unfinished", f"Not finished: no trained network meets the limit of {limit} yet.", (), (go_on,))
+    tiles = (
+        Tile("Validation accuracy", percent(leader.accuracy), "after a short proxy training, not a test"),
+        Tile("Latency", ms(leader.latency_ms), f"limit {limit}"),
+    )
+    headline = f"Not finished. Best so far: trial {leader.number}, {_pair(leader)}, within the limit of {limit}."
+    told = (go_on, "There is no final training, test or comparison with MobileNetV2 yet.")
+    return Answer("unfinished", headline, tiles, told)
+
+
+def _none(story: Story, result: Result) -> Answer:
+    limit = f"{story.settings.target_ms:g} ms"
+    sentences = ["Raise --target-ms or --budget, or lower --width, and search again."]
+    if result.found:
+        nearest = min(result.found, key=lambda c: c.latency_ms)
+        over = nearest.latency_ms / story.settings.target_ms
+        text = (
+            f"The fastest network trained, {nearest.name}, takes {ms(nearest.latency_ms)}, {over:.2f} times the limit"
+        )
+        sentences.insert(0, f"{text}, at {percent(nearest.accuracy)} test accuracy.")
+    else:
+        sentences.insert(0, "None of the search's networks could be trained, exported and measured.")
+    return Answer("none", f"No network meets the limit of {limit}.", (), tuple(sentences), _doubts(result))
+
+
+def _found(story: Story, result: Result, best: Contender) -> Answer:
+    kind, verdict = _verdict(best, result.baselines, story.test_pictures)
+    limit = story.settings.target_ms
+    headline = f"{best.name}: {percent(best.accuracy)} test accuracy at {ms(best.latency_ms)}. {verdict}"
+    tiles = [
+        Tile("Test accuracy", percent(best.accuracy), _tested(story)),
+        Tile("Latency", ms(best.latency_ms), f"{interval(best.low_ms, best.high_ms)} (95 %), limit {limit:g} ms"),
+        *_against(best, result.baselines),
+    ]
+    sentences = [_speed_words(best, result.baselines), _gain_words(best, result.baselines, story.test_pictures)]
+    if not result.baselines:
+        sentences = ["No MobileNetV2 could be trained beside it, so there is nothing to compare with."]
+    if best.latency_ms > limit * (1 - NOISE_FLOOR):
+        sentences.append(
+            f"It meets the limit by {100 * (1 - best.latency_ms / limit):.1f} %, less than the {NOISE_FLOOR:.0%} by "
+            f"which latencies differ between runs: another run may find it above."
+        )
+    return Answer(kind, headline, tuple(tiles), tuple(sentences), _doubts(result))
+
+
+def _verdict(best: Contender, baselines: tuple[Contender, ...], pictures: int | None) -> tuple[str, str]:
+    """Kind and sentence; a baseline as fast within noise counts as as fast."""
+    if not baselines:
+        return "unclear", ""
+    as_fast = [b for b in baselines if b.latency_ms <= best.latency_ms or same_speed(b, best)]
+    rival = max(as_fast, key=lambda b: b.accuracy, default=None)
+    if rival is not None and rival.accuracy >= best.accuracy:
+        how = "as fast" if same_speed(rival, best) else "faster"
+        return "worse", f"Not better than MobileNetV2: {rival.name} is {how} and at least as accurate."
+    matched = _matched(best, baselines)
+    if matched and matched.latency_ms > best.latency_ms and not same_speed(matched, best):
+        times = ratio(matched.latency_ms, best.latency_ms)
+        return "better", f"Better than MobileNetV2: {times} as fast at equal or better accuracy."
+    if rival is None:
+        return "unclear", "Faster than every MobileNetV2 trained beside it, and less accurate than each."
+    ahead, noise = best.accuracy - rival.accuracy, margin(best.accuracy, rival.accuracy, pictures)
+    if noise is not None and ahead <= noise:
+        return "unclear", f"No clear difference from MobileNetV2: {points(ahead)} is inside the noise of the test."
+    return "better", f"Better than MobileNetV2 at equal latency: {points(ahead)}."
+
+
+def _matched(best: Contender, baselines: tuple[Contender, ...]) -> Contender | None:
+    """The baseline that `speedup` compares with."""
+    front = [baselines[i] for i in pareto_front([(b.accuracy, b.latency_ms) for b in baselines])]
+    return max((b for b in front if b.accuracy <= best.accuracy), key=lambda b: b.latency_ms, default=None)
+
+
+def _rival(best: Contender, baselines: tuple[Contender, ...]) -> Contender | None:
+    """The baseline that `gain` compares with."""
+    return max((b for b in baselines if b.latency_ms <= best.latency_ms), key=lambda b: b.accuracy, default=None)
+
+
+def _against(best: Contender, baselines: tuple[Contender, ...]) -> list[Tile]:
+    tiles = []
+    faster, matched = speedup(best, baselines), _matched(best, baselines)
+    if faster is not None and matched is not None:
+        text = "a tie" if same_speed(best, matched) else f"{faster:.2f}×"
+        tiles.append(Tile("Speed against MobileNetV2", text, f"of {matched.name}, at equal or better accuracy"))
+    better, rival = gain(best, baselines), _rival(best, baselines)
+    if better is not None and rival is not None:
+        tiles.append(Tile("Accuracy against MobileNetV2", points(better), f"over {rival.name}, at least as fast"))
+    return tiles
+
+
+def _speed_words(best: Contender, baselines: tuple[Contender, ...]) -> str:
+    matched = _matched(best, baselines)
+    if matched is None:
+        return "Every MobileNetV2 trained beside it is more accurate."
+    who = f"{matched.name} ({percent(matched.accuracy)}, {ms(matched.latency_ms)})"
+    tail = "the slowest MobileNetV2 of their front that it equals or beats in accuracy"
+    if same_speed(best, matched):
+        return f"As fast as {who}, {tail}: a tie within the {NOISE_FLOOR:.0%} noise of latencies or their intervals."
+    if matched.latency_ms > best.latency_ms:
+        return f"{ratio(matched.latency_ms, best.latency_ms)} as fast as {who}, {tail}."
+    return f"It takes {ratio(best.latency_ms, matched.latency_ms)} as long as {who}, {tail}."
+
+
+def _gain_words(best: Contender, baselines: tuple[Contender, ...], pictures: int | None) -> str:
+    rival = _rival(best, baselines)
+    if rival is None:
+        return "No MobileNetV2 trained beside it is as fast."
+    ahead = best.accuracy - rival.accuracy
+    text = f"{points(ahead)} against {rival.name} ({percent(rival.accuracy)}, {ms(rival.latency_ms)}), the most "
+    text += "accurate MobileNetV2 that is at least as fast"
+    noise = margin(best.accuracy, rival.accuracy, pictures)
+    if noise is None or pictures is None:
+        return text + "."
+    inside = "inside" if abs(ahead) <= noise else "outside"
+    return f"{text}; {inside} the ±{100 * noise:.2f} points (95 %) that {pictures:,} test pictures leave open."
+
+
+def _tested(story: Story) -> str:
+    return "tested once" + (f", on {story.test_pictures:,} pictures" if story.test_pictures else "")
+
+
+def _pair(trial: Trial) -> str:
+    return f"{percent(trial.accuracy)} validation accuracy at {ms(trial.latency_ms)}"
+
+
+def _doubts(result: Result) -> tuple[str, ...]:
+    return tuple(f"{c.name}: {warning}" for c in result.contenders for warning in c.warnings)

@@ -1,0 +1,102 @@
+"""Proposed trials -> finished trials: answer duplicates, measure, prune, train, reward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from nasfit.architecture import Architecture
+from nasfit.errors import TrialFailure
+from nasfit.latency import Measurement
+from nasfit.search.measuring import Measured, measured
+from nasfit.search.setup import Setup
+from nasfit.study import Trial, TrialState
+from nasfit.training import TrainingJob, TrainingResult, recipe_for, run_training
+
+# No trial of a healthy worker takes this many times the planned seconds.
+PATIENCE = 20.0
+
+
+def screened(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
+    """Measures RUNNING trials together, with the workers idle; nothing is stored here.
+
+    Yields each with its latency: still RUNNING where it is worth training, PRUNED where it is slower than the limit
+    allows, FAILED where it cannot run, and finished at once where an earlier trial has the same network.
+    """
+    known = {trial.architecture: trial for trial in setup.study.trials() if trial.state is not TrialState.RUNNING}
+    fresh = []
+    for trial in trials:
+        if trial.architecture in known:
+            yield answered(trial, known[trial.architecture])
+        else:
+            fresh.append(trial)
+    networks = {trial.architecture: Architecture.parse(trial.architecture) for trial in fresh}
+    latencies = measured(list(networks.values()), setup.device, cache=setup.study.measurements)
+    for trial in fresh:
+        yield _with_latency(setup, trial, latencies[trial.architecture])
+
+
+def trained(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
+    """Trains measured trials, each network once, and yields them finished as they come; nothing is stored here."""
+    groups: dict[str, list[Trial]] = {}
+    # The longest first, so that no worker is left alone with a long one at the end.
+    for trial in sorted(trials, key=lambda trial: -(trial.latency_ms or 0.0)):
+        groups.setdefault(trial.architecture, []).append(trial)
+    waiting = list(groups.values())
+    jobs = [proxy_job(setup, first.architecture, first.seed) for first, *_ in waiting]
+    timeout_s = max(120.0, PATIENCE * setup.plan.trial_s)
+    for index, value in setup.pool.run(run_training, jobs, timeout_s=timeout_s):
+        first, *repeats = waiting[index]
+        finished = _with_accuracy(setup, first, value)
+        yield finished
+        yield from (answered(trial, finished) for trial in repeats)
+
+
+def answered(trial: Trial, original: Trial) -> Trial:
+    """The trial with the values of an equal one."""
+    return replace(
+        trial,
+        state=original.state,
+        accuracy=original.accuracy,
+        latency_ms=original.latency_ms,
+        reward=original.reward,
+        reason=original.reason,
+        duplicate_of=original.number if original.duplicate_of is None else original.duplicate_of,
+    )
+
+
+def _with_latency(setup: Setup, trial: Trial, result: Measured) -> Trial:
+    if not isinstance(result, Measurement):
+        return _failed(trial, result)
+    trial = replace(trial, latency_ms=result.latency_ms, seconds={**trial.seconds, "measure": result.seconds})
+    prune, target_ms = setup.settings.prune, setup.settings.target_ms
+    if prune and result.latency_ms > prune * target_ms:
+        # Told to the strategy as what it is, an untrained network: accuracy at chance.
+        chance = setup.reward(1 / len(setup.data.classes), result.latency_ms)
+        reason = f"{result.latency_ms:.3g} ms is more than {prune:g} times the target of {target_ms:g} ms"
+        return replace(trial, state=TrialState.PRUNED, reward=chance, reason=reason)
+    return trial
+
+
+def _with_accuracy(setup: Setup, trial: Trial, value: TrainingResult | TrialFailure) -> Trial:
+    if isinstance(value, TrialFailure):
+        return _failed(trial, value)
+    assert trial.latency_ms is not None, "measured before"
+    return replace(
+        trial,
+        state=TrialState.COMPLETE,
+        accuracy=value.accuracy,
+        reward=setup.reward(value.accuracy, trial.latency_ms),
+        curve=value.curve,
+        seconds={**trial.seconds, "train": value.seconds},
+    )
+
+
+def proxy_job(setup: Setup, architecture: str, seed: int, factor: float = 1.0) -> TrainingJob:
+    """The study's proxy training of a network, `factor` times as long."""
+    recipe = recipe_for(round(setup.plan.proxy_images * factor), len(setup.data.train.labels_N))
+    return TrainingJob(architecture, str(setup.data_directory), recipe, seed)
+
+
+def _failed(trial: Trial, failure: TrialFailure) -> Trial:
+    return replace(trial, state=TrialState.FAILED, reason=str(failure))

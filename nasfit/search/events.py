@@ -1,0 +1,55 @@
+"""What a search tells while it runs. The loop yields these; progress bars, printers and reports subscribe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nasfit.search.plan import Plan
+from nasfit.search.result import Result
+from nasfit.search.settings import Settings
+from nasfit.study import Trial
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The study is open and the pictures are decoded; notes: one line each."""
+
+    notes: tuple[str, ...]
+    resumed: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The calibration has chosen."""
+
+    plan: Plan
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """One trial is stored. best: the highest reward under the limit so far. left_s: of the search's share."""
+
+    trial: Trial
+    best: Trial | None
+    finished: int
+    left_s: float
+
+
+@dataclass(frozen=True)
+class FinaleStep:
+    """A step of the finale: what is done, and how many of how many."""
+
+    what: str
+    done: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The result is stored."""
+
+    result: Result
+
+
+Event = Prepared | Planned | TrialFinished | FinaleStep | Finished

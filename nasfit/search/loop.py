@@ -1,0 +1,118 @@
+"""The loop: ask -> evaluate -> record -> tell, until the search's share of the budget is spent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from nasfit.search.evaluate import screened, trained
+from nasfit.search.events import TrialFinished
+from nasfit.search.plan import SEARCH_SHARE
+from nasfit.search.setup import Setup
+from nasfit.strategies import Outcome, Strategy, Tokens, make_strategy
+from nasfit.study import Proposal, Trial, TrialState
+
+# The first batch is random whatever the strategy: a first population, and the measure of what random search gets.
+RANDOM_TRAINED = 12
+MOST_MEASURED = 6  # networks measured for one that is trained, within one batch
+MOST_REPEATS = 50  # batches in a row without a new network: the space is exhausted, or the strategy has converged
+
+
+def run_trials(setup: Setup) -> Iterator[TrialFinished]:
+    """Runs trials and stores each before it is told; goes on with what an earlier run left unfinished."""
+    study, counts = setup.study, setup.space.option_counts
+    strategy = make_strategy(setup.settings.strategy, counts, seed=setup.settings.seed, asked=len(study.trials()))
+    # What a strategy knows follows from the outcomes in the order they were stored, so telling them again restores it.
+    for batch in study.batches():
+        strategy.tell([outcome(trial) for trial in batch])
+    deadline = _Deadline(setup)
+    yield from _recorded(setup, strategy, deadline, _rest(setup))
+    repeats = 0
+    while repeats < MOST_REPEATS and (number := _room(setup, deadline)) > 0:
+        before = len(study.trials())
+        first = make_strategy("random", counts, seed=setup.settings.seed) if before == 0 else None
+        wanted = max(number, RANDOM_TRAINED) if first else number
+        yield from _recorded(setup, strategy, deadline, _batch(setup, first or strategy, wanted))
+        new = [trial for trial in study.trials()[before:] if trial.duplicate_of is None]
+        repeats = 0 if new else repeats + 1
+
+
+def best_under(trials: Sequence[Trial], target_ms: float) -> Trial | None:
+    """The most accurate finished trial that meets the target; of equals the faster."""
+    meeting = [t for t in trials if t.state is TrialState.COMPLETE and (t.latency_ms or 0.0) <= target_ms]
+    return max(meeting, key=lambda t: (t.accuracy or 0.0, -(t.latency_ms or 0.0)), default=None)
+
+
+def outcome(trial: Trial) -> Outcome:
+    """What the strategy learns of a trial."""
+    return Outcome(trial.tokens, trial.reward, trial.accuracy, trial.latency_ms, trial.state.value)
+
+
+class _Deadline:
+    """The end of the search's share of the budget; time spent by earlier runs counts, and is recorded as it passes."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._study = setup.study
+        self._budget_s = setup.settings.budget_s * SEARCH_SHARE
+        self._since = time.monotonic()
+
+    def left_s(self) -> float:
+        now = time.monotonic()
+        self._study.add_seconds("search", now - self._since)
+        self._since = now
+        spent = self._study.seconds()
+        return self._budget_s - spent.get("search", 0.0) - spent.get("calibration", 0.0)
+
+
+def _room(setup: Setup, deadline: _Deadline) -> int:
+    """How many trials to train in the next batch: a few a worker, no more than time and limits allow."""
+    seconds = [trial.seconds["train"] for trial in setup.study.trials() if "train" in trial.seconds]
+    recent = seconds[-20:] or [setup.plan.trial_s]
+    in_time = int(deadline.left_s() * setup.pool.workers / (sum(recent) / len(recent)))
+    room = min(4 * setup.pool.workers, in_time)
+    if setup.settings.max_trials is not None:
+        room = min(room, setup.settings.max_trials - len(seconds))
+    # Always something, so that even a tiny budget ends in a network.
+    return room if seconds else max(room, setup.pool.workers)
+
+
+def _batch(setup: Setup, source: Strategy, wanted: int) -> Iterator[Trial]:
+    """Asks and measures until `wanted` networks are worth training, within reason, then trains these."""
+    hopeful: list[Trial] = []
+    asked = 0
+    while len(hopeful) < wanted and asked < MOST_MEASURED * wanted:
+        tokens = source.ask(wanted)
+        asked += len(tokens)
+        for trial in screened(setup, setup.study.propose([_proposal(setup, point) for point in tokens])):
+            if trial.state is TrialState.RUNNING:
+                hopeful.append(trial)
+            else:
+                yield trial
+    yield from trained(setup, hopeful)
+
+
+def _rest(setup: Setup) -> Iterator[Trial]:
+    """The trials that an interrupted run left RUNNING."""
+    hopeful = []
+    for trial in screened(setup, setup.study.running()):
+        if trial.state is TrialState.RUNNING:
+            hopeful.append(trial)
+        else:
+            yield trial
+    yield from trained(setup, hopeful)
+
+
+def _recorded(
+    setup: Setup, strategy: Strategy, deadline: _Deadline, finished: Iterator[Trial]
+) -> Iterator[TrialFinished]:
+    """Stores each finished trial, then tells it."""
+    for trial in finished:
+        setup.study.finish([trial])
+        strategy.tell([outcome(trial)])
+        everything = setup.study.trials()
+        done = sum(t.state is not TrialState.RUNNING for t in everything)
+        yield TrialFinished(trial, best_under(everything, setup.settings.target_ms), done, deadline.left_s())
+
+
+def _proposal(setup: Setup, tokens: Tokens) -> Proposal:
+    return Proposal(tokens=tokens, architecture=str(setup.architecture(tokens)), seed=setup.settings.seed)

@@ -1,0 +1,160 @@
+"""The start-up calibration: how wide the space, how long a trial, so that the search fits budget, target and machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nasfit.architecture import Architecture, adapted, count, published, scaled
+from nasfit.devices import Device
+from nasfit.errors import StudyError, TrialFailure, UsageError
+from nasfit.search.measuring import measured
+from nasfit.search.settings import Settings
+from nasfit.space import SearchSpace, Tokens
+from nasfit.tasks import ClassificationData
+from nasfit.training import Recipe, TrainingJob, training_speed
+from nasfit.workers import Pool
+
+SEARCH_SHARE, PROMOTION_SHARE = 0.55, 0.15
+WANTED_TRIALS = 48
+PROXY_IMAGES = 20_000
+LEAST_IMAGES = 2_000
+
+# Cheapest to train first. Stepping up stops where the target lies inside the space or trials become too few.
+RUNGS = ((0.35, "early"), (0.5, "early"), (0.75, "early"), (1.0, "early"), (0.5, "late"), (1.0, "late"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the calibration chose, for one study.
+
+    speed: images a second that one worker trains a middling network of the space at. trial_s: seconds of one trial.
+    smallest_ms, middle_ms, largest_ms: measured latencies across the space.
+    """
+
+    width: float
+    strides: str
+    resolution: int
+    proxy_images: int
+    speed: float
+    trial_s: float
+    smallest_ms: float
+    middle_ms: float
+    largest_ms: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as the study keeps them."""
+        return asdict(self)
+
+    def lines(self, settings: Settings) -> Iterator[str]:
+        """What to tell the user, doubts included."""
+        yield (
+            f"space {settings.space} x{self.width:g}, {self.strides} strides at {self.resolution} px: "
+            f"{self.smallest_ms:.3g} to {self.largest_ms:.3g} ms on this device, "
+            f"a middling network {self.middle_ms:.3g} ms"
+        )
+        yield f"a trial trains on {self.proxy_images:,} pictures, about {self.trial_s:.0f} s at {self.speed:.0f} a second"
+        if self.largest_ms <= settings.target_ms:
+            yield (
+                f"warning: every network of the space meets {settings.target_ms:g} ms; "
+                f"a lower --target-ms or a larger --width or --resolution makes the limit bind"
+            )
+
+
+def calibrate(
+    settings: Settings, space: SearchSpace, data: ClassificationData, directory: Path, device: Device, pool: Pool
+) -> Plan:
+    """Tries width and stride rules from cheap to costly; see `RUNGS`.
+
+    Raises UsageError where even the smallest network misses the target.
+    """
+    core_seconds = settings.budget_s * SEARCH_SHARE * pool.workers
+    wanted_images = settings.proxy_images or min(PROXY_IMAGES, len(data.train.labels_N))
+    plan = None
+    for width, strides in _rungs(settings, data.resolution):
+        at = _Rung(width, strides, data)
+        speed = _speed(at.fitted(published("mnasnet-a1")), directory, pool)
+        if plan is not None and wanted_images / speed > core_seconds / WANTED_TRIALS:
+            break
+        images = wanted_images
+        if settings.proxy_images is None:
+            images = max(min(LEAST_IMAGES, wanted_images), min(wanted_images, int(core_seconds / WANTED_TRIALS * speed)))
+        plan = Plan(width, strides, data.resolution, images, speed, images / speed, **at.latencies(space, device))
+        if plan.middle_ms >= settings.target_ms:
+            break
+    assert plan is not None, "there is always a first rung"
+    if plan.smallest_ms > settings.target_ms:
+        raise UsageError(
+            f"target {settings.target_ms:g} ms is out of reach: the smallest network of space {settings.space!r} at width "
+            f"{plan.width:g} takes {plan.smallest_ms:.3g} ms on {settings.device!r}; "
+            f"ask for {plan.smallest_ms * 1.2:.2g} ms or more, or lower --width or --resolution"
+        )
+    return plan
+
+
+@dataclass(frozen=True)
+class _Rung:
+    """One width and stride rule to try."""
+
+    width: float
+    strides: str
+    data: ClassificationData
+
+    def fitted(self, network: Architecture) -> Architecture:
+        data = self.data
+        return adapted(
+            scaled(network, self.width),
+            resolution=data.resolution,
+            channels=data.channels,
+            classes=len(data.classes),
+            strides=self.strides,
+        )
+
+    def latencies(self, space: SearchSpace, device: Device) -> dict[str, float]:
+        networks = {
+            "smallest_ms": self.fitted(space.decode(extreme(space, min))),
+            "middle_ms": self.fitted(published("mnasnet-a1")),
+            "largest_ms": self.fitted(space.decode(extreme(space, max))),
+        }
+        found = measured(list(networks.values()), device, cache=None)
+        values = {}
+        for name, network in networks.items():
+            result = found[str(network)]
+            if isinstance(result, TrialFailure):
+                raise StudyError(f"the device cannot run {network}: {result}; `nasfit doctor` may tell why")
+            values[name] = result.latency_ms
+        return values
+
+
+def extreme(space: SearchSpace, which: Callable[..., int]) -> Tokens:
+    """The point with the fewest (`min`) or most (`max`) multiply-adds, one decision after the other."""
+    tokens = [0] * len(space.option_counts)
+    for place, options in enumerate(space.option_counts):
+        tokens[place] = which(range(options), key=lambda option, at=place: _madds(space, tokens, at, option))
+    return tuple(tokens)
+
+
+def _madds(space: SearchSpace, tokens: list[int], place: int, option: int) -> int:
+    return count(space.decode([*tokens[:place], option, *tokens[place + 1 :]])).madds
+
+
+def _rungs(settings: Settings, resolution: int) -> list[tuple[float, str]]:
+    widths = [settings.width] if settings.width else list(dict.fromkeys(width for width, _ in RUNGS))
+    rules = [settings.strides] if settings.strides else ["early", "late"]
+    fixed = [(width, rule) for rule in rules for width in widths]
+    ordered = [rung for rung in RUNGS if rung in fixed] or fixed
+    # From 128 px up all five halvings are kept, and both rules give the same networks.
+    return [rung for rung in ordered if rung[1] == rules[0]] if resolution >= 128 else ordered
+
+
+def _speed(network: Architecture, directory: Path, pool: Pool) -> float:
+    """The slowest worker's training speed while all of them train, images a second."""
+    job = TrainingJob(str(network), str(directory), Recipe(images=0), seed=0)
+    speeds = []
+    for _, value in pool.run(training_speed, [job] * pool.workers, timeout_s=300):
+        if isinstance(value, TrialFailure):
+            raise StudyError(f"a trial training could not run: {value}")
+        speeds.append(value)
+    return float(min(speeds))

@@ -1,0 +1,105 @@
+"""What a search hands over, as plain values that survive JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from nasfit.errors import StudyError
+from nasfit.objective import pareto_front
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One network of the final comparison: trained by the final recipe, tested once, measured in one session.
+
+    origin: `found` or `baseline`. latency_ms: of the exported file; low_ms, high_ms: its interval. accuracy: top-1 on
+    the test set, 0 to 1. parity: largest relative difference between exported file and module. onnx, weights: file
+    names in the study directory.
+    """
+
+    name: str
+    origin: str
+    architecture: str
+    accuracy: float
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    parameters: int
+    madds: int
+    parity: float
+    onnx: str
+    weights: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RandomShare:
+    """What random search would have done: the first batch is random points.
+
+    trials, trained: of the random ones. best: their best reward. expected: best reward expected of as many random
+    trained points as the search trained (normal fit to the random rewards). found: the search's best reward.
+    """
+
+    trials: int
+    trained: int
+    best: float | None
+    expected: float | None
+    found: float | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a search.
+
+    best: index of the network handed over, chosen on validation accuracy before any test; None where no network meets
+    the limit. final_images: pictures each contender trained on. cost_s: seconds by kind of work. versions: of the
+    software. conditions: of the final measurement.
+    """
+
+    contenders: tuple[Contender, ...]
+    best: int | None
+    final_images: int
+    random: RandomShare
+    cost_s: dict[str, float]
+    versions: dict[str, str]
+    conditions: dict[str, Any]
+
+    @property
+    def found(self) -> tuple[Contender, ...]:
+        """The search's own networks."""
+        return tuple(contender for contender in self.contenders if contender.origin == "found")
+
+    @property
+    def baselines(self) -> tuple[Contender, ...]:
+        """The published networks trained beside them."""
+        return tuple(contender for contender in self.contenders if contender.origin == "baseline")
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as the study keeps them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Result:
+        """Inverse of `as_json`. Raises StudyError for unknown or missing fields."""
+        expected = {field.name for field in fields(cls)}
+        if set(document) != expected:
+            raise StudyError(f"the stored result has fields {sorted(document)}; expected {sorted(expected)}")
+        contenders = tuple(Contender(**{**c, "warnings": tuple(c["warnings"])}) for c in document["contenders"])
+        return cls(**{**document, "contenders": contenders, "random": RandomShare(**document["random"])})
+
+
+def speedup(contender: Contender, baselines: tuple[Contender, ...]) -> float | None:
+    """How many times faster than the most accurate baseline that it equals or beats in accuracy.
+
+    Only baselines on their own front count; None where every one of them is more accurate.
+    """
+    front = pareto_front([(baseline.accuracy, baseline.latency_ms) for baseline in baselines])
+    matched = [baselines[index].latency_ms for index in front if baselines[index].accuracy <= contender.accuracy]
+    return max(matched) / contender.latency_ms if matched else None
+
+
+def gain(contender: Contender, baselines: tuple[Contender, ...]) -> float | None:
+    """Accuracy (0 to 1) above the most accurate baseline that is at least as fast; None where none is."""
+    as_fast = [baseline.accuracy for baseline in baselines if baseline.latency_ms <= contender.latency_ms]
+    return contender.accuracy - max(as_fast) if as_fast else None

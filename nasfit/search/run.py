@@ -1,0 +1,140 @@
+"""One search from settings to result: open, prepare, calibrate, run trials, finish. The only joint of the house."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy
+import onnxruntime
+import torch
+
+import nasfit
+from nasfit.devices import open_device
+from nasfit.errors import StudyError
+from nasfit.search.data import prepared
+from nasfit.search.events import Event, Finished, Planned, Prepared
+from nasfit.search.finale import contenders, entrants, promoted, trained_fully
+from nasfit.search.loop import run_trials
+from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
+from nasfit.search.result import Contender, RandomShare, Result
+from nasfit.search.settings import MAY_CHANGE, Settings
+from nasfit.search.setup import Setup
+from nasfit.space import named_space
+from nasfit.study import Study, Trial, TrialState
+from nasfit.workers import Pool, available_cores
+
+
+def run_search(settings: Settings, path: Path) -> Iterator[Event]:
+    """Runs or continues the study at `path`, yielding what happens.
+
+    Raises NasfitError for what the user can mend. Whatever interrupts it, the same call goes on.
+    """
+    with Study.open_or_create(path, settings.as_json(), may_change=MAY_CHANGE) as study:
+        data, directory = prepared(settings, study)
+        yield Prepared(data.notes, resumed=len(study.trials()))
+        workers = settings.workers or available_cores()
+        device = open_device(settings.device)
+        with Pool(workers) as pool:
+            space = named_space(settings.space)
+            with _timed(study, "calibration"):
+                plan = _plan(study) or calibrate(settings, space, data, directory, device, pool)
+                study.put_document("plan", plan.as_json())
+            setup = Setup(settings, plan, space, data, directory, device, pool, study)
+            yield Planned(plan, settings)
+            yield from run_trials(setup)
+            yield from _finished(setup)
+
+
+def _finished(setup: Setup) -> Iterator[Event]:
+    study = setup.study
+    trained = sum(trial.state is TrialState.COMPLETE for trial in study.trials())
+    stored = study.document("result")
+    if stored and study.document("finale_after") == trained:
+        yield Finished(Result.from_json(stored))
+        return
+    if study.document("finale_after") != trained:
+        # Trials were added since the last finale: its choice of networks no longer holds.
+        for name in ("promotions", "entrants", "finals", "final_images", "result"):
+            study.put_document(name, None)
+        study.put_document("finale_after", trained)
+    with _timed(study, "promotion"):
+        yield from promoted(setup)
+    chosen = entrants(setup)
+    with _timed(study, "final training"):
+        yield from trained_fully(setup, chosen, _left_s(setup))
+    with _timed(study, "final measuring"):
+        found, conditions = contenders(setup, chosen)
+    result = Result(
+        contenders=tuple(found),
+        best=_best(found, setup.settings.target_ms),
+        final_images=int(study.document("final_images")),
+        random=random_share(study.trials()),
+        cost_s=study.seconds(),
+        versions=versions(),
+        conditions=conditions,
+    )
+    study.put_document("result", result.as_json())
+    yield Finished(result)
+
+
+def _best(found: list[Contender], target_ms: float) -> int | None:
+    """The first of the search's networks, in their order before the test, whose exported file meets the target."""
+    meeting = [i for i, c in enumerate(found) if c.origin == "found" and c.latency_ms <= target_ms]
+    return meeting[0] if meeting else None
+
+
+def random_share(trials: list[Trial]) -> RandomShare:
+    """What the random first batch reached, and what that lets one expect of random search at the same cost."""
+    complete = [t for t in trials if t.state is TrialState.COMPLETE and t.duplicate_of is None and t.reward is not None]
+    rewards = [t.reward for t in complete if t.origin == "random" and t.reward is not None]
+    expected = None
+    if len(rewards) >= 5:
+        # Blom's approximation of the largest of n normal values.
+        quantile = (len(complete) - 0.375) / (len(complete) + 0.25)
+        expected = statistics.fmean(rewards) + statistics.stdev(rewards) * statistics.NormalDist().inv_cdf(quantile)
+    return RandomShare(
+        trials=sum(t.origin == "random" for t in trials),
+        trained=len(rewards),
+        best=max(rewards, default=None),
+        expected=expected,
+        found=max((t.reward for t in complete if t.reward is not None), default=None),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of nasfit, Python and the libraries that results depend on."""
+    return {
+        "nasfit": nasfit.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def _left_s(setup: Setup) -> float:
+    """Seconds of the budget left for final training; at least its own share, so that a result always comes."""
+    least = (1 - SEARCH_SHARE - PROMOTION_SHARE) * setup.settings.budget_s
+    return max(least * 0.8, setup.settings.budget_s - sum(setup.study.seconds().values()))
+
+
+def _plan(study: Study) -> Plan | None:
+    stored = study.document("plan")
+    try:
+        return Plan(**stored) if stored else None
+    except TypeError as error:
+        raise StudyError(f"the study's plan does not read ({error}); it may be of another version of nasfit") from None
+
+
+@contextmanager
+def _timed(study: Study, kind: str) -> Iterator[None]:
+    since = time.monotonic()
+    try:
+        yield
+    finally:
+        study.add_seconds(kind, time.monotonic() - since)

@@ -1,0 +1,65 @@
+"""What defines a search; flat, plain values, kept with the study."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nasfit.architecture import MIN_RESOLUTION, STRIDE_RULES
+from nasfit.errors import UnknownNameError, UsageError
+from nasfit.objective import REWARDS
+from nasfit.space import SPACES
+from nasfit.strategies import STRATEGIES
+
+# What may differ when a study is continued: none of it changes what a trial means.
+MAY_CHANGE = ("budget_s", "workers", "max_trials")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One search. None lets the start-up calibration choose; what it chose is printed and kept.
+
+    data: a folder or a name. target_ms: latency wanted, above 0. reward: `soft`, `hard` or `abs`, with alpha and beta
+    in place of the published exponents. width: multiplier of the whole space. resolution: input px. strides: which
+    halvings a small input keeps (`early` or `late`). proxy_images: images a trial trains on. prune: trials slower than
+    this many targets are measured but not trained; 0 trains all. budget_s: seconds for everything, final training
+    included. workers: training processes, one core each. max_trials: upper bound on trained trials.
+    """
+
+    data: str
+    target_ms: float
+    device: str = "local"
+    space: str = "mnasnet"
+    strategy: str = "evolution"
+    reward: str = "soft"
+    alpha: float | None = None
+    beta: float | None = None
+    width: float | None = None
+    resolution: int | None = None
+    strides: str | None = None
+    proxy_images: int | None = None
+    prune: float = 1.1
+    seed: int = 0
+    budget_s: float = 600.0
+    workers: int | None = None
+    max_trials: int | None = None
+
+    def __post_init__(self) -> None:
+        for what in ("target_ms", "budget_s", "width", "proxy_images", "workers", "max_trials", "resolution"):
+            value = getattr(self, what)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UsageError(f"{what} is {value!r}; it must be a number above 0")
+        if not (math.isfinite(self.prune) and (self.prune == 0 or self.prune >= 1)):
+            raise UsageError(f"prune is {self.prune!r}; it must be 0 (train all) or a multiple of the target from 1 up")
+        if self.resolution is not None and self.resolution < MIN_RESOLUTION:
+            raise UsageError(f"resolution is {self.resolution}; it must be {MIN_RESOLUTION} px or more")
+        known = {"space": SPACES, "strategy": STRATEGIES, "reward": REWARDS}
+        known |= {"strides": STRIDE_RULES} if self.strides is not None else {}
+        for what, names in known.items():
+            if getattr(self, what) not in names:
+                raise UnknownNameError(what, getattr(self, what), names)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as the study keeps them."""
+        return asdict(self)

@@ -1,0 +1,50 @@
+"""What every step of a search works with: settings, data, device, workers, study, and the mapping from tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from nasfit.architecture import Architecture, adapted, scaled
+from nasfit.devices import Device
+from nasfit.objective import Reward
+from nasfit.search.plan import Plan
+from nasfit.search.settings import Settings
+from nasfit.space import SearchSpace, Tokens
+from nasfit.study import Study
+from nasfit.tasks import ClassificationData
+from nasfit.workers import Pool
+
+
+@dataclass(frozen=True)
+class Setup:
+    """An opened study with everything that evaluates its trials."""
+
+    settings: Settings
+    plan: Plan
+    space: SearchSpace
+    data: ClassificationData
+    data_directory: Path
+    device: Device
+    pool: Pool
+    study: Study
+
+    @cached_property
+    def reward(self) -> Reward:
+        """The study's reward."""
+        return Reward(self.settings.reward, self.settings.target_ms, self.settings.alpha, self.settings.beta)
+
+    def architecture(self, tokens: Tokens) -> Architecture:
+        """The network that is built for a point: scaled to the study's width, fitted to its pictures."""
+        return self.fitted(scaled(self.space.decode(tokens), self.plan.width))
+
+    def fitted(self, network: Architecture) -> Architecture:
+        """Any network with the study's input, classes and stride rule; widths stay."""
+        return adapted(
+            network,
+            resolution=self.data.resolution,
+            channels=self.data.channels,
+            classes=len(self.data.classes),
+            strides=self.plan.strides,
+        )

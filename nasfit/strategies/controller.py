@@ -1,0 +1,77 @@
+"""The controller: an LSTM that writes an architecture decision by decision (Zoph et al. 2018, NASNet, appendix A.1).
+
+B = architectures, T = decisions, H = hidden units, K = most options of a decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Controller(nn.Module):
+    """One LSTM layer, one softmax a decision; the input of a step is an embedding of the token before it.
+
+    option_counts: options of each decision, any list. hidden: units H, also the embedding's size. seed: of the weights,
+    all uniform within -`spread` to `spread`.
+    """
+
+    def __init__(self, option_counts: Sequence[int], *, hidden: int, spread: float, seed: int) -> None:
+        super().__init__()
+        counts, most = torch.tensor(option_counts), max(option_counts)
+        # A row for the start, then K rows a decision: the same token means something else at every decision.
+        self.embedding = nn.Embedding(1 + most * len(option_counts), hidden)
+        self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
+        self.heads_THK = nn.Parameter(torch.empty(len(option_counts), hidden, most))
+        self.biases_TK = nn.Parameter(torch.empty(len(option_counts), most))
+        self.offsets_T: torch.Tensor
+        self.absent_TK: torch.Tensor
+        self.register_buffer("offsets_T", 1 + most * torch.arange(len(option_counts)), persistent=False)
+        self.register_buffer("absent_TK", torch.arange(most) >= counts[:, None], persistent=False)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-spread, spread, generator=generator)
+
+    def forward(self, tokens_BT: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities (B, T, K) of every option given the tokens before it; -inf where there is no option."""
+        inputs_BT = (tokens_BT + self.offsets_T)[:, :-1]
+        start_B1 = tokens_BT.new_zeros(len(tokens_BT), 1)
+        hidden_BTH, _ = self.lstm(self.embedding(torch.cat([start_B1, inputs_BT], dim=1)))
+        logits_BTK = torch.einsum("bth,thk->btk", hidden_BTH, self.heads_THK) + self.biases_TK
+        return logits_BTK.masked_fill(self.absent_TK, -torch.inf).log_softmax(dim=-1)
+
+    @torch.no_grad()
+    def sample(self, uniforms_BT: np.ndarray) -> np.ndarray:
+        """Tokens (B, T) drawn from the policy, by inversion of numbers uniform over 0..1."""
+        uniforms = torch.from_numpy(uniforms_BT)
+        inputs_B = torch.zeros(len(uniforms), dtype=torch.long)
+        tokens, state = [], None
+        for step in range(len(self.offsets_T)):
+            hidden_B1H, state = self.lstm(self.embedding(inputs_B[:, None]), state)
+            logits_BK = hidden_B1H[:, 0] @ self.heads_THK[step] + self.biases_TK[step]
+            shares_BK = logits_BK.masked_fill(self.absent_TK[step], -torch.inf).softmax(dim=-1).double().cumsum(dim=-1)
+            # Shares sum to 1 but for rounding; without the scaling a number near 1 could fall past the last option.
+            token_B = (uniforms[:, step, None] * shares_BK[:, -1:] >= shares_BK).sum(dim=-1)
+            tokens.append(token_B)
+            inputs_B = token_B + self.offsets_T[step]
+        return torch.stack(tokens, dim=1).numpy()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Runs torch on one thread, and restores the caller's number after.
+
+    The network is too small to share out, and sums over another number of threads round differently: replay on another
+    machine would drift.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

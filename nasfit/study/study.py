@@ -1,0 +1,266 @@
+"""A study: one search's directory, opened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from nasfit.errors import StudyError, UsageError
+from nasfit.study import database
+from nasfit.study.documents import Documents
+from nasfit.study.driver_lock import LOCK, DriverLock
+from nasfit.study.failures import DAMAGED, told
+from nasfit.study.files import write_whole
+from nasfit.study.settings import changed, plain
+from nasfit.study.tables import DOCUMENTS, MEASUREMENTS, SECONDS, SETTINGS, TRIALS, row_of
+from nasfit.study.trial import Proposal, Trial, TrialState
+from nasfit.study.trial_log import TrialLog
+
+Clock = Callable[[], str]
+
+_FINISHED = frozenset(TrialState) - {TrialState.RUNNING}
+
+
+def utc_now() -> str:
+    """The time, UTC, ISO 8601 to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Study:
+    """Settings, trials, measurements, documents, files and seconds of one search; see the package's text.
+
+    Get one from `create`, `open` or `open_or_create`, and close it, best with `with`. For one thread. Every method
+    raises StudyError when the disk is full, gone or cannot be written, or the study is closed or opened for reading;
+    nothing recorded before is lost then, and the call that failed has changed nothing.
+    """
+
+    def __init__(self, path: Path, engine: Engine, lock: DriverLock | None, clock: Clock) -> None:
+        self.path = path
+        self._engine, self._lock, self._clock = engine, lock, clock
+        self._closed = False
+        self._loaded: TrialLog | None = None
+        self._loaded_version = -1
+        # Latency documents by measurement key, in the shape a cache wants; kept for ever.
+        self.measurements = Documents(MEASUREMENTS, self._reading, self._writing)
+        self._settings = Documents(SETTINGS, self._reading, self._writing)
+        self._documents = Documents(DOCUMENTS, self._reading, self._writing)
+
+    @classmethod
+    def create(cls, path: Path | str, settings: Mapping[str, Any], *, clock: Clock = utc_now) -> Self:
+        """Begin a study in a new or empty directory. settings: JSON values.
+
+        Raises StudyError if there is one already or other files are there, UsageError if JSON cannot hold a setting.
+        """
+        path, settings = Path(path), plain(settings)
+        if (path / database.FILE).exists():
+            raise StudyError(f"{str(path)!r} holds a study already; continue it, or name another directory")
+        with ExitStack() as undo:
+            with told(path):
+                lock = _locked_directory(path, undo)
+                database.create(path, settings, clock())
+            return cls._opened(path, lock, undo, clock)
+
+    @classmethod
+    def open(cls, path: Path | str, *, read_only: bool = False, clock: Clock = utc_now) -> Self:
+        """Open a study, to drive it or, with `read_only`, to look at it while another process may drive it.
+
+        Raises StudyError if there is none, its file is damaged or newer than this nasfit, or another process drives it.
+        """
+        path = Path(path)
+        if not (path / database.FILE).is_file():
+            raise StudyError(
+                f"{str(path)!r} holds no study (no {database.FILE} in it); check the path given to --study"
+            )
+        if read_only:
+            return cls(path, database.open_to_read(path), None, clock)
+        with ExitStack() as undo:
+            with told(path):
+                lock = DriverLock(path)
+            undo.callback(lock.release)
+            return cls._opened(path, lock, undo, clock)
+
+    @classmethod
+    def open_or_create(
+        cls,
+        path: Path | str,
+        settings: Mapping[str, Any],
+        *,
+        may_change: Collection[str] = (),
+        clock: Clock = utc_now,
+    ) -> Self:
+        """Continue the study if there is one, else begin it.
+
+        may_change: settings that may differ from the stored ones, and are stored anew. Raises StudyError listing every
+        other difference, and what `open` and `create` raise.
+        """
+        path, settings = Path(path), plain(settings)
+        if not (path / database.FILE).exists():
+            return cls.create(path, settings, clock=clock)
+        study = cls.open(path, clock=clock)
+        try:
+            for name, value in changed(path, study.settings, settings, may_change).items():
+                study._settings[name] = value
+        except BaseException:
+            study.close()
+            raise
+        return study
+
+    @classmethod
+    def _opened(cls, path: Path, lock: DriverLock, undo: ExitStack, clock: Clock) -> Self:
+        study = cls(path, database.open_to_write(path), lock, clock)
+        undo.pop_all()
+        return study
+
+    def close(self) -> None:
+        """Let the next driver in; safe to call twice."""
+        self._closed = True
+        self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The stored settings."""
+        with self._reading() as connection:
+            return {row.name: row.value for row in connection.execute(select(SETTINGS))}
+
+    def propose(self, proposals: Sequence[Proposal]) -> list[Trial]:
+        """Store new RUNNING trials, all or none, before anything is spent on them; numbers follow in order."""
+        log = self._log()
+        trials = log.numbered(proposals, self._clock())
+        if not trials:
+            return []
+        self._loaded = None
+        with self._writing() as connection:
+            connection.execute(insert(TRIALS), [row_of(trial) for trial in trials])
+        log.add(trials)
+        self._loaded = log
+        return trials
+
+    def finish(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Store ended trials as one batch, all or none; returns them with the time of finishing.
+
+        Raises UsageError unless each is a RUNNING trial of this study with the state it ended in.
+        """
+        log = self._log()
+        ended = log.dated(trials, self._clock())
+        if not ended:
+            return []
+        rows = [
+            {**row_of(trial), "batch": log.next_batch, "place": place, "at": trial.number}
+            for place, trial in enumerate(ended)
+        ]
+        self._loaded = None
+        with self._writing() as connection:
+            connection.execute(update(TRIALS).where(TRIALS.c.number == bindparam("at")), rows)
+        log.settle(ended)
+        self._loaded = log
+        return ended
+
+    def trials(self, states: Collection[TrialState] | None = None) -> list[Trial]:
+        """All trials, or those in `states`, by number."""
+        return self._log().trials(states)
+
+    def running(self) -> list[Trial]:
+        """Trials proposed and not finished; after a kill, those to take up again."""
+        return self.trials([TrialState.RUNNING])
+
+    def batches(self) -> list[list[Trial]]:
+        """Finished trials as `finish` got them, call by call: what a strategy was told, in that order."""
+        return self._log().batches()
+
+    def find_architecture(self, text: str, states: Collection[TrialState] = _FINISHED) -> Trial | None:
+        """The oldest trial of this network in one of `states`, or None."""
+        return next((trial for trial in self._log().with_architecture(text) if trial.state in states), None)
+
+    def put_document(self, name: str, value: Any) -> None:
+        """Keep a JSON value by name, in place of an older one."""
+        self._documents[name] = value
+
+    def document(self, name: str) -> Any:
+        """The JSON value of that name, or None."""
+        return self._documents.get(name)
+
+    def write_file(self, relative: str, content: bytes) -> Path:
+        """Keep a file in the study's directory, whole or not at all, and on the disk when this returns.
+
+        Raises UsageError for a path that leads out of it or starts with `study.`.
+        """
+        self._check_driver()
+        with told(self.path / relative):
+            return write_whole(self.path, relative, content)
+
+    def add_seconds(self, kind: str, seconds: float) -> None:
+        """Count time spent (s, 0 or more) on a kind of work; the sums go on across restarts."""
+        if not 0 <= seconds < math.inf:
+            raise UsageError(f"{seconds} s were spent on {kind!r}; it must be finite and 0 or more")
+        new = upsert(SECONDS).values(kind=kind, total=seconds)
+        with self._writing() as connection:
+            connection.execute(new.on_conflict_do_update(set_={"total": SECONDS.c.total + new.excluded.total}))
+
+    def seconds(self) -> dict[str, float]:
+        """Time spent so far, by kind of work, s."""
+        with self._reading() as connection:
+            return {row.kind: row.total for row in connection.execute(select(SECONDS))}
+
+    def _log(self) -> TrialLog:
+        with self._reading() as connection:
+            if self._loaded is None or self._lock is None:
+                # Changes when another process has written; a driver is alone.
+                version = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+                if self._loaded is None or version != self._loaded_version:
+                    self._loaded, self._loaded_version = self._load(connection), version
+            return self._loaded
+
+    def _load(self, connection: Connection) -> TrialLog:
+        try:
+            return TrialLog(connection)
+        except (ValueError, TypeError) as error:
+            raise StudyError(f"study {str(self.path)!r}: {error}: {DAMAGED}") from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        if self._closed:
+            raise StudyError(f"study {str(self.path)!r} is closed; open it again")
+        with told(self.path), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        self._check_driver()
+        with told(self.path), self._engine.begin() as connection:
+            yield connection
+
+    def _check_driver(self) -> None:
+        if self._closed or self._lock is None:
+            how = "closed" if self._closed else "open for reading only"
+            raise StudyError(f"study {str(self.path)!r} is {how}; open it without read_only to write")
+
+
+def _locked_directory(path: Path, undo: ExitStack) -> DriverLock:
+    path.mkdir(parents=True, exist_ok=True)
+    names = sorted(entry.name for entry in path.iterdir())
+    foreign = [name for name in names if name != LOCK and not name.startswith(database.UNFINISHED)]
+    if foreign and database.FILE not in foreign:
+        raise StudyError(
+            f"{str(path)!r} holds no study but other files ({', '.join(foreign[:3])}); "
+            f"name a new or empty directory with --study"
+        )
+    lock = DriverLock(path)
+    undo.callback(lock.release)
+    if (path / database.FILE).exists():
+        raise StudyError(f"{str(path)!r} holds a study already; continue it, or name another directory")
+    return lock

@@ -1,0 +1,72 @@
+"""The tables of `study.sqlite`, and trials as rows of them.
+
+Plain columns and JSON text, so that any SQLite tool can query a study.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, Column, Float, Integer, MetaData, Row, Table, Text
+
+from nasfit.study.trial import Trial, TrialState
+
+# Raise by one with every change of the tables; `about` keeps its two columns for ever.
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x6E617366  # "nasf", marks the file as a study
+
+METADATA = MetaData()
+
+ABOUT = Table("about", METADATA, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+SETTINGS = Table("settings", METADATA, Column("name", Text, primary_key=True), Column("value", JSON))
+
+DOCUMENTS = Table("documents", METADATA, Column("name", Text, primary_key=True), Column("value", JSON))
+
+MEASUREMENTS = Table("measurements", METADATA, Column("name", Text, primary_key=True), Column("value", JSON))
+
+SECONDS = Table("seconds", METADATA, Column("kind", Text, primary_key=True), Column("total", Float, nullable=False))
+
+# batch, place: which call of finish() stored the trial, and where in it; both NULL while RUNNING.
+TRIALS = Table(
+    "trials",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("tokens", JSON, nullable=False),
+    Column("architecture", Text, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("accuracy", Float),
+    Column("latency_ms", Float),
+    Column("reward", Float),
+    Column("reason", Text, nullable=False),
+    Column("duplicate_of", Integer),
+    Column("curve", JSON, nullable=False),
+    Column("seconds", JSON, nullable=False),
+    Column("measurement", Text),
+    Column("versions", JSON, nullable=False),
+    Column("started", Text, nullable=False),
+    Column("finished", Text, nullable=False),
+    Column("batch", Integer),
+    Column("place", Integer),
+)
+
+# The columns before `batch`, in their order.
+_FIELDS = tuple(column.name for column in TRIALS.columns if column.name not in ("batch", "place"))
+
+
+def row_of(trial: Trial) -> dict[str, Any]:
+    """The trial's columns, without batch and place."""
+    row = {name: getattr(trial, name) for name in _FIELDS}
+    row["state"] = trial.state.value
+    row["seconds"], row["versions"] = dict(trial.seconds), dict(trial.versions)
+    return row
+
+
+def trial_of(row: Row[Any]) -> Trial:
+    """Inverse of `row_of` for a row of all columns. Raises ValueError for a row that is no trial."""
+    fields: dict[str, Any] = dict(zip(_FIELDS, row, strict=False))
+    fields["state"] = TrialState(fields["state"])
+    fields["tokens"] = tuple(fields["tokens"])
+    fields["curve"] = tuple((images, value) for images, value in fields["curve"])
+    return Trial(**fields)

@@ -1,0 +1,73 @@
+"""One evaluated architecture, as a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nasfit.errors import UsageError
+
+# What an SQLite integer holds.
+_SEEDS = range(-(2**63), 2**63)
+
+
+class TrialState(StrEnum):
+    """RUNNING: proposed. COMPLETE: trained. PRUNED: not worth training. FAILED: could not be evaluated."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A point to evaluate. tokens: option indices. architecture: text of the network. versions: of the software."""
+
+    tokens: tuple[int, ...]
+    architecture: str
+    seed: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.seed not in _SEEDS:
+            raise UsageError(f"seed is {self.seed}; it must fit 64 bits with a sign")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One evaluated architecture of a study.
+
+    number: from 0, in the order of proposal. accuracy: on the validation set, 0 to 1. reason: why it FAILED or was
+    PRUNED, one line. duplicate_of: number of the trial with the same network whose values answer this one.
+    curve: (images seen, value) along the training. seconds: by kind of work (`measure`, `train`). measurement: key in
+    the study's measurements. started, finished: UTC, ISO 8601. Raises UsageError for values out of range.
+    """
+
+    number: int
+    tokens: tuple[int, ...]
+    architecture: str
+    seed: int
+    state: TrialState = TrialState.RUNNING
+    accuracy: float | None = None
+    latency_ms: float | None = None
+    reward: float | None = None
+    reason: str = ""
+    duplicate_of: int | None = None
+    curve: tuple[tuple[int, float], ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    measurement: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    started: str = ""
+    finished: str = ""
+
+    def __post_init__(self) -> None:
+        # SQLite keeps NaN as NULL, without a word.
+        if self.accuracy is not None and not 0 <= self.accuracy <= 1:
+            raise UsageError(f"trial {self.number}: accuracy is {self.accuracy}; it must be 0 to 1")
+        if self.latency_ms is not None and not 0 < self.latency_ms < math.inf:
+            raise UsageError(f"trial {self.number}: latency is {self.latency_ms} ms; it must be finite and above 0")
+        if self.reward is not None and not math.isfinite(self.reward):
+            raise UsageError(f"trial {self.number}: reward is {self.reward}; it must be finite")

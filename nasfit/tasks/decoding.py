@@ -1,0 +1,138 @@
+"""Picture files to equal square uint8 arrays.
+
+Shorter side to the resolution, then the centre square, in one antialiased bicubic resize; rotated as EXIF says;
+transparency on white; 16-bit grey divided by 257, not clipped; the first frame of an animation. Threads suffice:
+Pillow decodes and resizes outside the interpreter lock, and no child process needs a guarded main module.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from nasfit.tasks.dataset import Images
+
+# Only these decoders ever see a file, whatever its name: Pillow's others include one that starts Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+# Pillow's own limit of refusal (twice its limit of warning); 108-megapixel phone pictures pass.
+MAX_PIXELS = 178_956_970
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Pictures decoded between two looks at the results: bounds memory and the wait after Ctrl-C.
+_BLOCK = 1024
+
+
+def decode_all(paths: Sequence[str], resolution: int) -> Iterator[Images | str]:
+    """Decode with one thread a core, in the order of `paths`; each result as of `decode`."""
+    with quiet_pillow(), ThreadPoolExecutor(available_cores()) as pool:
+        for start in range(0, len(paths), _BLOCK):
+            yield from pool.map(lambda path: decode(path, resolution), paths[start : start + _BLOCK])
+
+
+def decode(path: str, resolution: int) -> Images | str:
+    """The picture as (resolution, resolution, 3) uint8, or the reason (a few words) why the file is none."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return _too_large(image.size)
+            if min(image.size) < 1:
+                return "no pixels"
+            # A JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves twice the pixels needed: photos cost a fraction.
+            image.draft(image.mode, (2 * resolution, 2 * resolution))
+            image.load()
+            small = _fitted(as_rgb(image), resolution)
+            turn = _UPRIGHT.get(_orientation(image))
+            return np.asarray(small.transpose(turn) if turn is not None else small)
+    except Image.DecompressionBombError as error:
+        return f"too large: {str(error).split(',')[0]}"
+    except UnidentifiedImageError:
+        return "not a JPEG, PNG, WebP or BMP picture"
+    except MemoryError:
+        return "too large for this machine's memory"
+    # Pillow's decoders raise nearly anything on damaged files (OSError, SyntaxError, struct.error, IndexError ...).
+    except Exception as error:
+        return getattr(error, "strerror", None) or f"damaged ({error})"
+
+
+def shorter_side(path: str) -> int | None:
+    """Pixels of the shorter side, from the header alone; None if it cannot be read."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return min(image.size)
+    except Exception:  # decode() names the reason later
+        return None
+
+
+def fit_arrays(images_NHWC: Images, resolution: int) -> Images:
+    """Pictures in memory, resized as files are; unchanged if they have that resolution. Channels 1 or 3 stay."""
+    if images_NHWC.shape[1:3] == (resolution, resolution):
+        return images_NHWC
+    with ThreadPoolExecutor(available_cores()) as pool:
+        rows = list(pool.map(lambda image_HWC: _fit_array(image_HWC, resolution), images_NHWC))
+    return np.stack(rows).reshape(len(rows), resolution, resolution, images_NHWC.shape[3])
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Any mode of Pillow's as 8-bit RGB: 16 bits scaled, transparency composited on white."""
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64).clip(0, 65535)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def available_cores() -> int:
+    """Cores this process may use, which a container or taskset may keep below the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _fitted(image: Image.Image, resolution: int) -> Image.Image:
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    # reducing_gap: a cheap box reduction first, to three times the size; indistinguishable and several times faster.
+    return image.resize((resolution, resolution), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+
+
+def _fit_array(image_HWC: Images, resolution: int) -> Images:
+    image = Image.fromarray(image_HWC[:, :, 0] if image_HWC.shape[2] == 1 else image_HWC)
+    return np.asarray(_fitted(image, resolution))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # a picture whose EXIF is damaged is shown unrotated by every viewer
+        return 1
+
+
+def _too_large(size: tuple[int, int]) -> str:
+    return f"too large: {size[0]} x {size[1]} pixels exceed the limit of {MAX_PIXELS} pixels"
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Silence Pillow's warnings about single pictures (large, odd EXIF): what matters is reported by our own notes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield

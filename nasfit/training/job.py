@@ -1,0 +1,86 @@
+"""One training run as plain data, so that a worker process can take it, and the function that does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from nasfit.architecture import Architecture
+from nasfit.models import build
+from nasfit.tasks import ClassificationData, Split, open_saved
+from nasfit.training.recipe import Recipe
+from nasfit.training.network_training import accuracy, best_device, train
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """architecture: in text form. data: directory of saved pictures. seed: of weights and batches.
+
+    final: train on training and validation pictures together and test on the test set; else train on the training
+    pictures and report accuracy on the validation set. weights: file (safetensors) to write, or None.
+    """
+
+    architecture: str
+    data: str
+    recipe: Recipe
+    seed: int
+    final: bool = False
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """accuracy: top-1, 0 to 1. curve: (images seen, mean training loss). seconds: of training and testing."""
+
+    accuracy: float
+    curve: tuple[tuple[int, float], ...]
+    images_per_second: float
+    seconds: float
+    device: str
+
+
+def run_training(job: TrainingJob) -> TrainingResult:
+    """Builds, trains and tests one network. Raises TrialFailure if it does not converge to finite values."""
+    data = _opened(job.data)
+    torch.manual_seed(job.seed)
+    network = build(
+        Architecture.parse(job.architecture), dropout=job.recipe.dropout, bn_momentum=job.recipe.bn_momentum
+    )
+    device = best_device()
+    split = _joined(job.data) if job.final else data.train
+    trained = train(network, split, job.recipe, mean=data.mean, std=data.std, seed=job.seed, device=device)
+    held_out = data.test if job.final else data.validation
+    reached = accuracy(network, held_out, mean=data.mean, std=data.std, device=device)
+    if job.weights:
+        state = {name: value.contiguous() for name, value in network.cpu().state_dict().items()}
+        save_file(state, job.weights, metadata={"architecture": job.architecture})
+    return TrainingResult(reached, trained.curve, trained.images_per_second, trained.seconds, str(device))
+
+
+def training_speed(job: TrainingJob) -> float:
+    """Images a second that one worker trains this network at, from a few steps after a warm-up."""
+    data = _opened(job.data)
+    network = build(Architecture.parse(job.architecture))
+    for steps in (2, 8):
+        recipe = job.recipe.lasting(steps * job.recipe.batch)
+        trained = train(network, data.train, recipe, mean=data.mean, std=data.std, seed=job.seed)
+    return trained.images_per_second
+
+
+@lru_cache(maxsize=1)
+def _opened(directory: str) -> ClassificationData:
+    return open_saved(Path(directory))
+
+
+@lru_cache(maxsize=1)
+def _joined(directory: str) -> Split:
+    data = _opened(directory)
+    parts = (data.train, data.validation)
+    return Split(
+        np.concatenate([part.images_NHWC for part in parts]), np.concatenate([part.labels_N for part in parts])
+    )

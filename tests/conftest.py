@@ -1,0 +1,58 @@
+"""Random architectures for all tests, seeded: the same ones in every run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from nasfit.architecture import Architecture, Block
+from nasfit.space import named_space
+
+Sampler = Callable[..., Iterator[Architecture]]
+
+
+@pytest.fixture
+def points() -> Sampler:
+    """points(number, seed=0, space="mnasnet"): random points of a shipped space."""
+
+    def sample(number: int, seed: int = 0, space: str = "mnasnet") -> Iterator[Architecture]:
+        draw, found = random.Random(seed), named_space(space)
+        for _ in range(number):
+            yield found.decode([draw.randrange(options) for options in found.option_counts])
+
+    return sample
+
+
+@pytest.fixture
+def any_architectures() -> Sampler:
+    """any_architectures(number, seed=0): small networks, most of them outside every shipped space."""
+
+    def sample(number: int, seed: int = 0) -> Iterator[Architecture]:
+        draw = random.Random(seed)
+        for _ in range(number):
+            yield Architecture(
+                stem_filters=draw.randint(1, 24),
+                stem_stride=draw.choice((1, 2)),
+                blocks=tuple(_any_block(draw) for _ in range(draw.randint(1, 4))),
+                head_filters=draw.randint(1, 64),
+                classes=draw.randint(1, 20),
+                resolution=draw.randint(24, 40),
+                channels=draw.choice((1, 3)),
+                activation=draw.choice(("relu", "relu6")),
+            )
+
+    return sample
+
+
+def _any_block(draw: random.Random) -> Block:
+    return Block(
+        op=draw.choice(("conv", "sepconv", "mbconv2", "mbconv3", "mbconv10")),
+        kernel=draw.choice((1, 3, 5, 7)),
+        stride=draw.choice((1, 2)),
+        se_ratio=draw.choice((0.0, 0.001, 0.25, 1 / 3, draw.uniform(0.01, 1), 1.0)),
+        skip=draw.choice(("identity", "pool", "none")),
+        filters=draw.choice((3, 8, 12)),
+        layers=draw.randint(1, 3),
+    )

@@ -1,0 +1,46 @@
+"""`import nasfit` is light, and so are the packages that promise to do without torch."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import nasfit
+
+LIGHT = ["nasfit", "nasfit.errors", "nasfit.architecture", "nasfit.space", "nasfit.objective"]
+PROGRAM = """
+import sys, time
+before = time.perf_counter()
+import {module}
+print(round(time.perf_counter() - before, 3), *sorted({{"torch", "torchvision", "numpy", "onnx"}} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_a_fresh_interpreter_loads_nothing_heavy(module):
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(module=module)], capture_output=True, text=True, check=True, timeout=60
+    )
+    seconds, *heavy = run.stdout.split()
+    print(f"import {module}: {seconds} s")
+    assert heavy == []
+
+
+@pytest.mark.parametrize("name", nasfit.__all__)
+def test_every_public_name_resolves(name):
+    if name != "__version__" and not hasattr(importlib.import_module(nasfit._HOMES[name]), "__all__"):
+        pytest.skip(f"{nasfit._HOMES[name]} is still empty")
+    assert getattr(nasfit, name) is not None
+
+
+def test_the_public_names_are_listed():
+    assert dir(nasfit) == sorted(nasfit.__all__)
+    assert len(set(nasfit.__all__)) == len(nasfit.__all__)
+
+
+def test_an_unknown_name_says_what_there_is():
+    with pytest.raises(AttributeError, match=r"no attribute 'serach'.*run_search"):
+        nasfit.serach  # noqa: B018

@@ -12,6 +12,8 @@ from nasfit.report.wording import interval, ms, percent, points
 from nasfit.search import Contender, Result, gain, speedup
 from nasfit.study import Trial
 
+NOISE = f"{100 * NOISE_FLOOR:g} %"
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -69,14 +71,20 @@ def _unfinished(story: Story) -> Answer:
     leader = story.leader
     go_on = "The search is still running or was interrupted; the same command goes on where it stopped."
     if leader is None:
-        return Answer("unfinished", f"Not finished: no trained network meets the limit of {limit} yet.", (), (go_on,))
+        return Answer(
+            "unfinished",
+            f"Not finished: no trained network meets the limit of {limit} yet.",
+            (),
+            (go_on,),
+            _doubts(story),
+        )
     tiles = (
         Tile("Validation accuracy", percent(leader.accuracy), "after a short proxy training, not a test"),
         Tile("Latency", ms(leader.latency_ms), f"limit {limit}"),
     )
     headline = f"Not finished. Best so far: trial {leader.number}, {_pair(leader)}, within the limit of {limit}."
     told = (go_on, "There is no final training, test or comparison with MobileNetV2 yet.")
-    return Answer("unfinished", headline, tiles, told)
+    return Answer("unfinished", headline, tiles, told, _doubts(story))
 
 
 def _none(story: Story, result: Result) -> Answer:
@@ -91,7 +99,7 @@ def _none(story: Story, result: Result) -> Answer:
         sentences.insert(0, f"{text}, at {percent(nearest.accuracy)} test accuracy.")
     else:
         sentences.insert(0, "None of the search's networks could be trained, exported and measured.")
-    return Answer("none", f"No network meets the limit of {limit}.", (), tuple(sentences), _doubts(result))
+    return Answer("none", f"No network meets the limit of {limit}.", (), tuple(sentences), _doubts(story))
 
 
 def _found(story: Story, result: Result, best: Contender) -> Answer:
@@ -108,10 +116,10 @@ def _found(story: Story, result: Result, best: Contender) -> Answer:
         sentences = ["No MobileNetV2 could be trained beside it, so there is nothing to compare with."]
     if best.latency_ms > limit * (1 - NOISE_FLOOR):
         sentences.append(
-            f"It meets the limit by {100 * (1 - best.latency_ms / limit):.1f} %, less than the {NOISE_FLOOR:.0%} by "
+            f"It meets the limit by {100 * (1 - best.latency_ms / limit):.1f} %, less than the {NOISE} by "
             f"which latencies differ between runs: another run may find it above."
         )
-    return Answer(kind, headline, tuple(tiles), tuple(sentences), _doubts(result))
+    return Answer(kind, headline, tuple(tiles), tuple(sentences), _doubts(story))
 
 
 def _verdict(best: Contender, baselines: tuple[Contender, ...], pictures: int | None) -> tuple[str, str]:
@@ -163,9 +171,10 @@ def _speed_words(best: Contender, baselines: tuple[Contender, ...]) -> str:
     if matched is None:
         return "Every MobileNetV2 trained beside it is more accurate."
     who = f"{matched.name} ({percent(matched.accuracy)}, {ms(matched.latency_ms)})"
-    tail = "the slowest MobileNetV2 of their front that it equals or beats in accuracy"
+    tail = "the most accurate MobileNetV2 that it equals or beats in accuracy"
+    tail += f" ({points(best.accuracy - matched.accuracy)})"
     if same_speed(best, matched):
-        return f"As fast as {who}, {tail}: a tie within the {NOISE_FLOOR:.0%} noise of latencies or their intervals."
+        return f"As fast as {who}, {tail}: a tie within the {NOISE} noise of latencies or their intervals."
     if matched.latency_ms > best.latency_ms:
         return f"{ratio(matched.latency_ms, best.latency_ms)} as fast as {who}, {tail}."
     return f"It takes {ratio(best.latency_ms, matched.latency_ms)} as long as {who}, {tail}."
@@ -193,5 +202,9 @@ def _pair(trial: Trial) -> str:
     return f"{percent(trial.accuracy)} validation accuracy at {ms(trial.latency_ms)}"
 
 
-def _doubts(result: Result) -> tuple[str, ...]:
-    return tuple(f"{c.name}: {warning}" for c in result.contenders for warning in c.warnings)
+def _doubts(story: Story) -> tuple[str, ...]:
+    """The calibration's warnings and those of the final measurement."""
+    lines = story.plan.lines(story.settings) if story.plan else ()
+    doubts = [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
+    contenders = story.result.contenders if story.result else ()
+    return tuple(doubts + [f"{c.name}: {warning}" for c in contenders for warning in c.warnings])

@@ -22,6 +22,9 @@ def against_random(story: Story) -> Iterator[str]:
         f"The first batch is random whatever the strategy: {counted(share.trials, 'trial')}, {share.trained:,} of them "
         f"trained, best reward {value(share.best)}. The search's best is {value(share.found)}."
     )
+    if share.trained == len(story.complete):
+        yield "Nothing but these random points has been trained."
+        return
     if share.expected is None:
         yield "Fewer than 5 random points were trained, too few to say what random search would have reached."
         return

@@ -68,4 +68,4 @@ def _limit(frame: Frame, target_ms: float) -> list[Box]:
     at, width = frame.x(target_ms), 8 * FONT
     left = at - width - 6 if at > (frame.x.start + frame.x.end) / 2 else at
     words = Box(left, frame.y.end - 2, left + width + 6, frame.y.end + 16)
-    return [Box(at - 2, frame.y.end, at + 2, frame.y.start), words]
+    return [Box(at - 5, frame.y.end, at + 5, frame.y.start), words]

@@ -36,6 +36,8 @@ def page(story: Story) -> str:
         charts=charts,
         best=None if result is None or result.best is None else result.contenders[result.best],
         comparison=tables.comparison(result) if result and result.contenders else None,
+        doubted=bool(result and any(contender.warnings for contender in result.contenders)),
+        files=tables.files(result) if result and result.contenders else None,
         blocks=tables.blocks(Architecture.parse(network)) if network else None,
         network=network,
         published=_published(network) if network else None,

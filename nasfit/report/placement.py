@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Share of the font size that an average character is wide.
-CHARACTER = 0.56
+CHARACTER = 0.58
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,33 @@ def placed(
 
     Greedy, in the order given: put first what matters most. obstacles: what else not to cover.
     """
-    reach = size * 0.45
+    reach = size * 0.6
     taken = [*obstacles, *(Box(x - reach, y - reach, x + reach, y + reach) for x, y in points)]
     labels = []
     for text, point in zip(words, points, strict=True):
         options = _around(len(text) * size * CHARACTER, size, point)
-        costs = [sum(box.overlap(t) for t in taken) + 4 * (box.area - box.overlap(edge)) for box in options]
+        costs = [cost(box, taken, edge) for box in options]
         best = options[min(range(len(options)), key=lambda i: (round(costs[i], 3), i))]
         taken.append(best)
         labels.append(Label(text, best.left, (best.top + best.bottom) / 2))
     return labels
 
 
+def cost(box: Box, taken: Sequence[Box], edge: Box) -> float:
+    """Area covered; touching anything at all costs as much again, for a thin line has little area."""
+    covered = [area for other in taken if (area := box.overlap(other))]
+    outside = box.area - box.overlap(edge)
+    return sum(covered) + box.area * len(covered) + (4 * outside + box.area if outside > 1e-6 else 0.0)
+
+
 def _around(width: float, size: float, point: tuple[float, float]) -> list[Box]:
     """Boxes right, left, above, below and at the corners of a point, then the same further out."""
     x, y = point
     options = []
-    for gap in (0.75 * size, 1.6 * size, 2.6 * size):
+    for gap in (1.05 * size, 1.8 * size, 2.8 * size):
         half = 0.6 * size
         right, left, middle = x + gap, x - gap - width, x - width / 2
-        above, below = y - gap - half, y + gap + half
+        above, below = y - gap - 0.6 * half, y + gap + 0.6 * half
         places = [
             (right, y), (left, y), (middle, above), (middle, below),
             (right, above), (right, below), (left, above), (left, below),

@@ -30,7 +30,7 @@ def figure(story: Story) -> Any:
         panel.grid(color="#e4e6ea", linewidth=0.8)
         panel.set_axisbelow(True)
         panel.spines[["top", "right"]].set_visible(False)
-    drawn.canvas.draw()
+    drawn.draw_without_rendering()
     if panels == 2:
         _name(axes[1], story)
     return drawn
@@ -48,14 +48,14 @@ def _search(panel: Any, story: Story) -> None:
     panel.set(xlabel="latency, ms", ylabel="validation accuracy after proxy training, %", title="Search")
     _limit(panel, target_ms)
     if not complete:
-        panel.text(0.5, 0.5, "no trained trial yet", transform=panel.transAxes, ha="center")
+        panel.set(title="Search: no trained trial yet", yticks=[], xlim=(0, 2 * target_ms))
         return
-    xs, ys = [t.latency_ms for t in complete], [100 * (t.accuracy or 0.0) for t in complete]
+    xs, ys = [t.latency_ms or 0.0 for t in complete], [100 * (t.accuracy or 0.0) for t in complete]
     panel.scatter(xs, ys, s=16, color=FAINT, alpha=0.6, linewidths=0, label=f"trained trials ({len(complete)})")
-    front_x, front_y = [t.latency_ms for t in front], [100 * (t.accuracy or 0.0) for t in front]
+    front_x, front_y = [t.latency_ms or 0.0 for t in front], [100 * (t.accuracy or 0.0) for t in front]
     panel.step(front_x, front_y, where="post", color=FOUND, linewidth=1.4)
     panel.scatter(front_x, front_y, s=26, color=FOUND, zorder=3, label="their front")
-    right = max(*(x or 0.0 for x in xs), target_ms) * 1.05
+    right = max(*(1.05 * x for x in xs), 1.25 * target_ms)
     pruned = [t.latency_ms for t in story.trials if t.state is TrialState.PRUNED and t.duplicate_of is None]
     if pruned:
         inside = [x for x in pruned if x and x <= right]
@@ -86,12 +86,15 @@ def _comparison(panel: Any, story: Story) -> None:
         best = story.result.contenders[story.result.best]
         panel.scatter(*_at(best), s=150, facecolors="none", edgecolors=FOUND, linewidths=1.8, zorder=4)
     panel.margins(x=0.14, y=0.14)
-    panel.set_xlim(left=max(0.0, panel.get_xlim()[0]))
+    left, right = panel.get_xlim()
+    panel.set_xlim(left=0.0 if left < 0.4 * right else left)
 
 
 def _name(panel: Any, story: Story) -> None:
     """Names beside the points, in the places that are free once the axes are laid out."""
     assert story.result is not None, "asked for after the finale only"
+    from matplotlib.patheffects import withStroke
+
     best = None if story.result.best is None else story.result.contenders[story.result.best]
     order = sorted(story.result.contenders, key=lambda c: (c is not best, c.origin != "found"))
     height, frame = panel.figure.bbox.height, panel.bbox
@@ -104,12 +107,13 @@ def _name(panel: Any, story: Story) -> None:
     limit = panel.transData.transform((story.settings.target_ms, 0))[0]
     edge = Box(frame.x0, height - frame.y1, frame.x1, height - frame.y0)
     line = along([down(_at(c)) for c in sorted(story.result.baselines, key=lambda c: c.latency_ms)])
-    obstacles = [Box(limit - 3, edge.top, limit + 3, edge.bottom), *line]
+    obstacles = [Box(limit - 8, edge.top, limit + 8, edge.bottom), *line]
     places = placed([c.name for c in order], [down(_at(c)) for c in order], edge, size=size, obstacles=obstacles)
     for contender, place in zip(order, places, strict=True):
         x, y = panel.transData.inverted().transform((place.x, height - place.y))
         color, weight = FOUND if contender.origin == "found" else BASELINE, "bold" if contender is best else "normal"
-        panel.text(x, y, contender.name, color=color, weight=weight, fontsize=SIZE, va="center", ha="left")
+        words = panel.text(x, y, contender.name, color=color, weight=weight, fontsize=SIZE, va="center", ha="left")
+        words.set_path_effects([withStroke(linewidth=3, foreground="white")])
 
 
 def _limit(panel: Any, target_ms: float) -> None:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from nasfit.report.marks import Point, cloud, labels, mark, stairs
 from nasfit.report.story import Story
 from nasfit.report.svg import WIDTH, Frame, drawing, element, path, spread, text
-from nasfit.report.wording import duration, ms, percent, value
+from nasfit.report.wording import duration, ms, percent, share, value
 from nasfit.study import Trial, TrialState
 
 REWARD_HEIGHT = 340.0
@@ -20,7 +20,7 @@ def front_chart(story: Story) -> Markup | None:
         return None
     xs = [trial.latency_ms or 0.0 for trial in complete]
     frame = Frame.around(
-        spread([*xs, target_ms * 1.05], floor=0.0), spread([t.accuracy or 0.0 for t in complete], margin=0.1)
+        spread([*xs, target_ms * 1.2], floor=0.0), spread([t.accuracy or 0.0 for t in complete], margin=0.1)
     )
 
     def at(trial: Trial) -> Point:
@@ -80,7 +80,7 @@ def cost_chart(story: Story) -> Markup | None:
         tip = element("title", f"{kind}: {duration(seconds)}")
         body += text(left - 10, y + 16, kind, anchor="end", class_="label")
         body += element("rect", tip, class_="bar", x=left, y=y, width=width, height=22, rx=2)
-        body += text(left + width + 8, y + 16, f"{duration(seconds)} ({seconds / total:.0%})", class_="label")
+        body += text(left + width + 8, y + 16, f"{duration(seconds)} ({share(seconds / total)})", class_="label")
     return drawing("cost", "Time spent by kind of work", body, height=16 + len(kinds) * row)
 
 

@@ -45,11 +45,13 @@ class Scale:
 
 
 def spread(values: Iterable[float], *, margin: float = 0.06, floor: float | None = None) -> tuple[float, float]:
-    """Smallest and largest value with a margin, never of no width; not below `floor`."""
+    """Smallest and largest value with a margin, never of no width; from `floor` on where that is near."""
     known = list(values)
     low, high = min(known), max(known)
     room = (high - low) * margin or abs(high) * margin or 1.0
-    return (low - room if floor is None else max(floor, low - room)), high + room
+    if floor is not None and low - room < floor + 0.4 * (high - floor):
+        return floor, high + room
+    return low - room, high + room
 
 
 @dataclass(frozen=True)

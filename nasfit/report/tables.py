@@ -10,7 +10,7 @@ from nasfit.architecture import Architecture, count
 from nasfit.architecture.architecture import ratio_text
 from nasfit.report.answer import same_speed
 from nasfit.report.story import Story
-from nasfit.report.wording import digits, duration, interval, millions, ms, percent, value
+from nasfit.report.wording import digits, duration, interval, millions, ms, percent, share, value
 from nasfit.search import Contender, Result
 from nasfit.study import Trial, TrialState
 
@@ -30,20 +30,18 @@ class Table:
 
 
 def comparison(result: Result) -> Table:
-    """Every final network, fastest first, with its latency against the network handed over."""
+    """Every final network, fastest first, with its latency against the network handed over; * marks doubted ones."""
     best = None if result.best is None else result.contenders[result.best]
     order = sorted(result.contenders, key=lambda c: c.latency_ms)
     rows = tuple(
         (
             contender.name,
             percent(contender.accuracy),
-            ms(contender.latency_ms),
+            ms(contender.latency_ms) + ("*" if contender.warnings else ""),
             interval(contender.low_ms, contender.high_ms),
             *([_against(contender, best)] if best else []),
             millions(contender.parameters),
             millions(contender.madds),
-            f"{contender.parity:.1e}",
-            contender.onnx,
         )
         for contender in order
     )
@@ -51,11 +49,18 @@ def comparison(result: Result) -> Table:
     heads = ("network", "test accuracy", "latency", "95 % interval", *against)
     return Table(
         caption=f"Trained on {result.final_images:,} pictures each by one recipe, tested once, measured in one session",
-        heads=(*heads, "parameters", "multiply-adds", "parity", "file"),
+        heads=(*heads, "parameters", "multiply-adds"),
         rows=rows,
-        numbers=frozenset(range(1, len(heads) + 3)),
+        numbers=frozenset(range(1, len(heads) + 2)),
         strong=order.index(best) if best else None,
     )
+
+
+def files(result: Result) -> Table:
+    """Where each final network lies, and how far its exported file is from the trained module."""
+    rows = tuple((c.name, c.onnx, c.weights, f"{c.parity:.1e}") for c in result.contenders)
+    caption = "Files in the study's directory; parity: largest relative difference between exported file and module"
+    return Table(caption, ("network", "ONNX", "weights", "parity"), rows, frozenset((3,)))
 
 
 def _against(contender: Contender, best: Contender) -> str:
@@ -173,7 +178,7 @@ def promotions(story: Story) -> Table | None:
 def costs(story: Story) -> Table:
     """Seconds by kind of work, and what one worker spent on trials."""
     total = sum(story.seconds.values())
-    rows = [(kind, duration(s), f"{s / total:.1%}" if total else "–") for kind, s in story.seconds.items()]
+    rows = [(kind, duration(s), share(s / total) if total else "–") for kind, s in story.seconds.items()]
     if rows:
         rows.append(("total", duration(total), "100 %"))
     return Table("Time passed by kind of work", ("work", "time", "share"), tuple(rows), frozenset((1, 2)))

@@ -12,6 +12,11 @@ def percent(accuracy: float | None) -> str:
     return "–" if accuracy is None else f"{100 * accuracy:.2f} %"
 
 
+def share(part: float) -> str:
+    """A share of 0..1 in whole percent."""
+    return f"{100 * part:.0f} %"
+
+
 def points(difference: float) -> str:
     """A difference of accuracies (0..1) in percentage points, with its sign."""
     text = f"{100 * abs(difference):.2f} points"

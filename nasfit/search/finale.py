@@ -17,6 +17,7 @@ from nasfit.search.delivery import Delivered, delivered
 from nasfit.search.evaluate import proxy_job
 from nasfit.search.events import FinaleStep
 from nasfit.search.measuring import measured
+from nasfit.search.plan import PROMOTION_SHARE
 from nasfit.search.result import Contender
 from nasfit.search.setup import Setup
 from nasfit.study import Trial, TrialState
@@ -42,16 +43,23 @@ class Entrant:
 
 def promoted(setup: Setup) -> Iterator[FinaleStep]:
     """Trains the best trials under the limit longer, with another seed: one short run too often picks the lucky."""
-    best = leaders(setup)[:PROMOTED]
-    wanted = [trial.architecture for trial in best if trial.architecture not in promotions(setup)]
+    best = leaders(setup)[: _affordable_promotions(setup)]
     if len(best) < 2:
         return
+    wanted = [trial.architecture for trial in best if trial.architecture not in promotions(setup)]
     jobs = [proxy_job(setup, text, setup.settings.seed + 1, PROMOTION_FACTOR) for text in wanted]
     yield FinaleStep("promotion", len(best) - len(wanted), len(best))
     for done, (index, value) in enumerate(setup.pool.run(run_training, jobs), start=len(best) - len(wanted) + 1):
         if not isinstance(value, TrialFailure):
             setup.study.put_document("promotions", {**promotions(setup), wanted[index]: value.accuracy})
         yield FinaleStep("promotion", done, len(best))
+
+
+def _affordable_promotions(setup: Setup) -> int:
+    """At most `PROMOTED`, as the promotion's share of the budget allows."""
+    seconds = [trial.seconds["train"] for trial in setup.study.trials() if "train" in trial.seconds]
+    one_s = PROMOTION_FACTOR * (sum(seconds) / len(seconds) if seconds else setup.plan.trial_s)
+    return min(PROMOTED, int(PROMOTION_SHARE * setup.settings.budget_s * setup.pool.workers / one_s))
 
 
 def promotions(setup: Setup) -> dict[str, float]:

@@ -30,9 +30,12 @@ def run_trials(setup: Setup) -> Iterator[TrialFinished]:
     repeats = 0
     while repeats < MOST_REPEATS and (number := _room(setup, deadline)) > 0:
         before = len(study.trials())
-        first = make_strategy("random", counts, seed=setup.settings.seed) if before == 0 else None
-        wanted = max(number, RANDOM_TRAINED) if first else number
-        yield from _recorded(setup, strategy, deadline, _batch(setup, first or strategy, wanted))
+        if before == 0:
+            first = make_strategy("random", counts, seed=setup.settings.seed)
+            batch = _batch(setup, first, "random", max(number, RANDOM_TRAINED))
+        else:
+            batch = _batch(setup, strategy, setup.settings.strategy, number)
+        yield from _recorded(setup, strategy, deadline, batch)
         new = [trial for trial in study.trials()[before:] if trial.duplicate_of is None]
         repeats = 0 if new else repeats + 1
 
@@ -76,14 +79,15 @@ def _room(setup: Setup, deadline: _Deadline) -> int:
     return room if seconds else max(room, setup.pool.workers)
 
 
-def _batch(setup: Setup, source: Strategy, wanted: int) -> Iterator[Trial]:
+def _batch(setup: Setup, source: Strategy, origin: str, wanted: int) -> Iterator[Trial]:
     """Asks and measures until `wanted` networks are worth training, within reason, then trains these."""
     hopeful: list[Trial] = []
     asked = 0
     while len(hopeful) < wanted and asked < MOST_MEASURED * wanted:
         tokens = source.ask(wanted)
         asked += len(tokens)
-        for trial in screened(setup, setup.study.propose([_proposal(setup, point) for point in tokens])):
+        proposals = [_proposal(setup, point, origin) for point in tokens]
+        for trial in screened(setup, setup.study.propose(proposals)):
             if trial.state is TrialState.RUNNING:
                 hopeful.append(trial)
             else:
@@ -114,5 +118,5 @@ def _recorded(
         yield TrialFinished(trial, best_under(everything, setup.settings.target_ms), done, deadline.left_s())
 
 
-def _proposal(setup: Setup, tokens: Tokens) -> Proposal:
-    return Proposal(tokens=tokens, architecture=str(setup.architecture(tokens)), seed=setup.settings.seed)
+def _proposal(setup: Setup, tokens: Tokens, origin: str) -> Proposal:
+    return Proposal(tokens, str(setup.architecture(tokens)), seed=setup.settings.seed, origin=origin)

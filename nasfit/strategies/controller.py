@@ -29,9 +29,13 @@ class Controller(nn.Module):
         self.heads_THK = nn.Parameter(torch.empty(len(option_counts), hidden, most))
         self.biases_TK = nn.Parameter(torch.empty(len(option_counts), most))
         self.offsets_T: torch.Tensor
+        self.last_T: torch.Tensor
         self.absent_TK: torch.Tensor
+        self.uniform_TK: torch.Tensor
         self.register_buffer("offsets_T", 1 + most * torch.arange(len(option_counts)), persistent=False)
+        self.register_buffer("last_T", counts - 1, persistent=False)
         self.register_buffer("absent_TK", torch.arange(most) >= counts[:, None], persistent=False)
+        self.register_buffer("uniform_TK", ~self.absent_TK / counts[:, None].double(), persistent=False)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in self.parameters():
@@ -46,17 +50,21 @@ class Controller(nn.Module):
         return logits_BTK.masked_fill(self.absent_TK, -torch.inf).log_softmax(dim=-1)
 
     @torch.no_grad()
-    def sample(self, uniforms_BT: np.ndarray) -> np.ndarray:
-        """Tokens (B, T) drawn from the policy, by inversion of numbers uniform over 0..1."""
+    def sample(self, uniforms_BT: np.ndarray, *, explore: float = 0.0) -> np.ndarray:
+        """Tokens (B, T) drawn from the policy, by inversion of numbers uniform over 0..1.
+
+        explore: 0..1, share of a distribution uniform over the options that every decision's is mixed with.
+        """
         uniforms = torch.from_numpy(uniforms_BT)
         inputs_B = torch.zeros(len(uniforms), dtype=torch.long)
         tokens, state = [], None
         for step in range(len(self.offsets_T)):
             hidden_B1H, state = self.lstm(self.embedding(inputs_B[:, None]), state)
             logits_BK = hidden_B1H[:, 0] @ self.heads_THK[step] + self.biases_TK[step]
-            shares_BK = logits_BK.masked_fill(self.absent_TK[step], -torch.inf).softmax(dim=-1).double().cumsum(dim=-1)
-            # Shares sum to 1 but for rounding; without the scaling a number near 1 could fall past the last option.
-            token_B = (uniforms[:, step, None] * shares_BK[:, -1:] >= shares_BK).sum(dim=-1)
+            policy_BK = logits_BK.masked_fill(self.absent_TK[step], -torch.inf).softmax(dim=-1).double()
+            mixed_BK = policy_BK.lerp(self.uniform_TK[step], explore)
+            # Shares sum to 1 but for rounding: the last option takes what the sum of those before it leaves.
+            token_B = (uniforms[:, step, None] >= mixed_BK.cumsum(dim=-1)).sum(dim=-1).clamp(max=self.last_T[step])
             tokens.append(token_B)
             inputs_B = token_B + self.offsets_T[step]
         return torch.stack(tokens, dim=1).numpy()

@@ -51,7 +51,7 @@ class PPO:
                 if not open_:
                     break
                 u = np.stack([generators[i].random(len(self._draws.option_counts)) for i in open_])
-                pts = self._controller.sample(u)
+                pts = self._controller.sample(u, explore=min(1.0, attempt / len(self._draws.option_counts)))
                 still = []
                 for i, p in zip(open_, pts):
                     p = tuple(int(t) for t in p)

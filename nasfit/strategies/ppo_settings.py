@@ -23,4 +23,4 @@ class PPOSettings:
 
 
 PAPER = PPOSettings()
-TUNED = PPOSettings(learning_rate=3e-3, entropy=1e-2, entropy_last=1e-2, batch_size=10, epochs=4, standardise=True, elite=0, retries=20)
+TUNED = PPOSettings(learning_rate=3e-3, entropy=1e-2, entropy_last=1e-2, batch_size=10, epochs=4, standardise=True, elite=0, retries=10)

@@ -35,6 +35,7 @@ TRIALS = Table(
     Column("tokens", JSON, nullable=False),
     Column("architecture", Text, nullable=False),
     Column("seed", Integer, nullable=False),
+    Column("origin", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("accuracy", Float),
     Column("latency_ms", Float),

@@ -24,11 +24,15 @@ class TrialState(StrEnum):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A point to evaluate. tokens: option indices. architecture: text of the network. versions: of the software."""
+    """A point to evaluate.
+
+    tokens: option indices. architecture: text of the network. origin: who proposed it. versions: of the software.
+    """
 
     tokens: tuple[int, ...]
     architecture: str
     seed: int
+    origin: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -40,16 +44,18 @@ class Proposal:
 class Trial:
     """One evaluated architecture of a study.
 
-    number: from 0, in the order of proposal. accuracy: on the validation set, 0 to 1. reason: why it FAILED or was
-    PRUNED, one line. duplicate_of: number of the trial with the same network whose values answer this one.
-    curve: (images seen, value) along the training. seconds: by kind of work (`measure`, `train`). measurement: key in
-    the study's measurements. started, finished: UTC, ISO 8601. Raises UsageError for values out of range.
+    number: from 0, in the order of proposal. origin: who proposed it, such as `random`. accuracy: on the validation
+    set, 0 to 1. reason: why it FAILED or was PRUNED, one line. duplicate_of: number of the trial with the same network
+    whose values answer this one. curve: (images seen, value) along the training. seconds: by kind of work (`measure`,
+    `train`). measurement: key in the study's measurements. started, finished: UTC, ISO 8601. Raises UsageError for
+    values out of range.
     """
 
     number: int
     tokens: tuple[int, ...]
     architecture: str
     seed: int
+    origin: str = ""
     state: TrialState = TrialState.RUNNING
     accuracy: float | None = None
     latency_ms: float | None = None

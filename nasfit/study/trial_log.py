@@ -52,6 +52,7 @@ class TrialLog:
                 tokens=tuple(int(token) for token in proposal.tokens),
                 architecture=proposal.architecture,
                 seed=int(proposal.seed),
+                origin=proposal.origin,
                 versions=dict(proposal.versions),
                 started=started,
             )

@@ -70,9 +70,8 @@ class FolderSource:
         labels = decoded["train"].split.labels_N
         _check(self.root, self.listing, labels, splits, f"readable pictures ({summary})" if skipped else "pictures")
         notes = [*self.listing.notes, *([summary] if skipped else [])]
-        notes += [
-            f"no readable picture in the {part} part; carved from train instead" for part in set(listed) - set(splits)
-        ]
+        lost = [part for part in listed if part not in splits]
+        notes += [f"no readable picture in the {part} part; carved from train instead" for part in lost]
         channels = 1 if all(result.is_grey for result in decoded.values()) else 3
         return Parts(tuple(map(shown, self.listing.classes)), splits, channels, tuple(notes))
 

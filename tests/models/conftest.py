@@ -12,8 +12,9 @@ Transfer = Callable[[nn.Module, nn.Module], None]
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def one_thread_one_seed() -> None:
     torch.set_num_threads(1)
+    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -81,7 +81,8 @@ def check(study, finished, proposed, kills):
 
 def test_eight_thousand_trials_open_fast(tmp_path):
     with Study.create(tmp_path / "s", {}) as study:
-        points = [Proposal(tuple(range(42)), f"{number} {'x' * 300}", 0, {"nasfit": "1"}) for number in range(8000)]
+        versions = {"nasfit": "1"}
+        points = [Proposal((1,) * 42, f"{number} {'x' * 300}", 0, versions=versions) for number in range(8000)]
         study.finish([ended(trial) for trial in study.propose(points)])
     since = time.perf_counter()
     with Study.open(tmp_path / "s") as study:

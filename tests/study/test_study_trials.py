@@ -20,7 +20,10 @@ def iter_clock():
 
 
 def proposals(*names):
-    return [Proposal((index, 2), name, seed=7, versions={"nasfit": "1"}) for index, name in enumerate(names)]
+    return [
+        Proposal((index, 2), name, seed=7, origin="random", versions={"nasfit": "1"})
+        for index, name in enumerate(names)
+    ]
 
 
 def reopened(study):
@@ -35,6 +38,7 @@ def test_columns_follow_the_fields():
 def test_proposed_trials_are_stored_running(study):
     trials = study.propose(proposals("a", "b"))
     assert [trial.number for trial in trials] == [0, 1]
+    assert trials[1].origin == "random" and trials[1].versions == {"nasfit": "1"}
     assert trials[1].tokens == (1, 2) and trials[1].started and not trials[1].finished
     with reopened(study) as again:
         assert again.trials() == again.running() == trials

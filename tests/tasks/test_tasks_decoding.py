@@ -140,7 +140,7 @@ def test_a_jpeg_is_never_decoded_smaller_than_needed(tmp_path: Path, paint: Pain
     expected = np.asarray(whole.resize((SIDE * 2, SIDE * 2), Image.Resampling.BICUBIC)).astype(float)
     got = decoded(tmp_path / "a.jpg", SIDE * 2)
     assert got.std() > 0.9 * expected.std()
-    assert np.abs(got - expected).mean() < 0.2 * expected.std()
+    assert np.abs(got - expected).mean() < 0.3 * expected.std()
 
 
 def test_large_but_allowed_pictures_pass_in_silence(

@@ -1,0 +1,186 @@
+"""The page: one file, safe with any name, readable by machines and people, whatever the study holds."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from typer.testing import CliRunner
+
+from nasfit.report import Story, page
+from nasfit.report.evidence import against_random, command, outside, pace
+from nasfit.report.tables import MOST_ROWS, blocks, comparison, failures, promotions, states, trials
+
+Finished = Callable[..., Story]
+VOID = {"meta", "link"}
+
+
+class Outline(HTMLParser):
+    """Tags, headings, attributes; raises where an element is closed in the wrong order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.headings: list[int] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(params=["finished", "none", "unfinished", "empty"])
+def any_story(request: pytest.FixtureRequest, finished: Finished, story: Story) -> Story:
+    kinds = {
+        "finished": finished(0.86, 0.4),
+        "none": finished(0.86, 0.6, best=None),
+        "unfinished": story,
+        "empty": Story("new", story.settings),
+    }
+    found: Story = kinds[request.param]
+    return found
+
+
+def test_every_kind_of_study_gives_well_formed_self_contained_html(any_story: Story) -> None:
+    html = page(any_story)
+    outline = Outline(html)
+    assert html.startswith("<!doctype html>")
+    assert len(html) < 200_000
+    assert not outline.of("script") and not outline.of("img") and not outline.of("iframe")
+    assert not re.search(r"https?://|@import|url\(", html)
+    assert [link["href"] for link in outline.of("link")] == ["data:,"]
+
+
+def test_headings_descend_step_by_step_and_pictures_have_names(any_story: Story) -> None:
+    outline = Outline(page(any_story))
+    assert outline.headings[0] == 1 and outline.headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(outline.headings, outline.headings[1:], strict=False))
+    assert all(head["scope"] in ("col", "row") for head in outline.of("th"))
+    identifiers = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    for picture in outline.of("svg"):
+        assert picture["role"] == "img" and picture["aria-labelledby"] in identifiers
+
+
+def test_names_from_outside_never_become_markup(finished: Finished) -> None:
+    story = finished(0.86, 0.4, name="<i>net</i>", warnings=("<u>hot</u>",))
+    html = page(replace(story, title="<s>study</s>"))
+    for text in ("<b>", "<script", "<i>", "<u>", "<s>", "<nan>", "<board>"):
+        assert text not in html
+    for text in ("&lt;b&gt;photos", "&lt;i&gt;net", "&lt;u&gt;hot", "&lt;s&gt;study", "&lt;nan&gt; &amp; more"):
+        assert text in html
+
+
+def test_the_answer_stands_before_everything_else(finished: Finished) -> None:
+    html = page(finished(0.86, 0.4))
+    order = [
+        "1.50 times as fast at equal", "Final comparison", "The network: found-1", "Front of the search",
+        "What the search did", "<h2>Cost", "Conditions and versions", "Reproduce",
+    ]  # fmt: skip
+    places = [html.index(words) for words in order]
+    assert places == sorted(places)
+
+
+def test_an_unfinished_study_shows_what_is_there_and_says_so(story: Story) -> None:
+    html = page(story)
+    assert "Not finished" in html and "The best network so far" in html
+    assert "Final comparison" not in html and "Device and engine" not in html
+    assert 'id="front-title"' in html and 'id="reward-title"' in html
+
+
+def test_a_page_of_thousands_of_trials_stays_below_a_megabyte(story: Story) -> None:
+    many = tuple(replace(story.trials[n % 8], number=n, architecture=f"in3@32 {n}") for n in range(9000))
+    many = (replace(story.trials[6], number=9000), *many)
+    html = page(replace(story, trials=many))
+    assert len(html.encode()) < 1_000_000
+    assert len(trials(replace(story, trials=many)).rows) == MOST_ROWS
+
+
+def test_comparison_marks_ties_doubts_and_the_answer(finished: Finished, make_contender: Callable[..., object]) -> None:
+    against = (make_contender("mobilenet-v2 x0.35", 0.8, 0.41), make_contender("mobilenet-v2 x1", 0.9, 1.2))
+    story = finished(0.86, 0.40, against=against, warnings=("drift",))
+    assert story.result is not None
+    table = comparison(story.result)
+    assert [row[0] for row in table.rows] == ["found-1", "mobilenet-v2 x0.35", "mobilenet-v2 x1"]
+    assert table.strong == 0
+    assert [row[4] for row in table.rows] == ["–", "1.02× (tie)", "3.00×"]
+    assert [row[2] for row in table.rows] == ["0.400 ms*", "0.410 ms", "1.20 ms"]
+    assert all(len(row) == len(table.heads) for row in table.rows)
+
+
+def test_blocks_show_every_part_and_add_up(finished: Finished) -> None:
+    from nasfit.architecture import Architecture, count
+
+    story = finished(0.86, 0.4)
+    network = Architecture.parse(story.network or "")
+    table = blocks(network)
+    assert len(table.rows) == len(network.blocks) + 3
+    assert sum(int(row[-1].replace(",", "")) for row in table.rows) == count(network).madds
+    assert table.rows[1][1:7] == ("sepconv", "3×3", "1", "0", "identity", "1")
+    assert all(len(row) == len(table.heads) for row in table.rows)
+
+
+def test_states_failures_and_promotions_count_what_happened(story: Story) -> None:
+    assert [row[:3] for row in states(story).rows] == [
+        ("complete", "9", "1"),
+        ("pruned", "1", "0"),
+        ("failed", "1", "0"),
+        ("running", "1", "0"),
+    ]
+    assert [row[0] for row in states(replace(story, trials=())).rows] == ["complete"]
+    table = failures(story)
+    assert table is not None and table.rows == (("loss is <nan> & more", "1"),)
+    assert failures(replace(story, trials=story.trials[:3])) is None
+    longer = promotions(story)
+    assert longer is not None and longer.rows == (("trial 6", "70.00 %", "75.00 %", "0.450 ms"),)
+    assert promotions(replace(story, promotions={})) is None
+
+
+def test_evidence_says_whether_the_search_beat_random(story: Story) -> None:
+    words = " ".join(against_random(story))
+    assert "6 trials, 6 of them trained, best reward 0.5500. The search's best is 0.8000." in words
+    assert "Of 8 trained random points" in words and words.endswith("The search did better than that.")
+    worse = replace(story, trials=(*story.trials[:6], replace(story.trials[6], reward=0.4)))
+    assert "did not do better" in " ".join(against_random(worse))
+    assert "Nothing but these random points" in " ".join(against_random(replace(story, trials=story.trials[:6])))
+    assert "too few" in " ".join(against_random(replace(story, trials=story.trials[2:8])))
+    assert "nothing to compare" in " ".join(against_random(replace(story, trials=())))
+
+
+def test_pace_and_what_the_chart_leaves_out(story: Story) -> None:
+    words = " ".join(pace(story))
+    assert "4.0 trained trials a minute of search, 5.5 with those pruned" in words
+    assert "Measuring: 6.0 s for 12 networks, 0.5 s each." in words
+    assert "1 network measured, up to 0.900 ms, but not trained" in " ".join(outside(story))
+    assert list(pace(Story("new", story.settings))) == []
+
+
+def test_the_command_reads_back_as_the_same_settings(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nasfit.cli import searching
+    from nasfit.cli.app import app
+
+    seen = []
+    monkeypatch.setattr(searching, "run", lambda settings, study, as_json: seen.append((settings, study)))
+    odd = {"data": "-x 'y'", "budget_s": 5430.0, "alpha": -0.07, "proxy_images": 500, "max_trials": 9, "prune": 0.0}
+    for settings in (story.settings, replace(story.settings, **odd, strategy="random")):
+        line = shlex.split(command(replace(story, settings=settings)))
+        assert line[0] == "nasfit"
+        outcome = CliRunner().invoke(app, line[1:], catch_exceptions=False)
+        assert outcome.exit_code == 0, outcome.output
+        assert seen[-1][0] == settings
+        assert str(seen[-1][1]) == "photos-0.5ms-again"

@@ -109,7 +109,7 @@ def _row(seed: int, result: Result, path: Path) -> dict[str, Any]:
 
 
 def _print_row(row: dict[str, Any]) -> None:
-    print(f"seed {row['seed']}: {row['trials']} trials, {row['trained']} trained; finals on {row['final_images']:,} pictures")
+    print(f"seed {row['seed']}: {row['trials']} trials, {row['trained']} trained, {row['final_images']:,} final images")
     for contender in sorted(row["contenders"], key=lambda c: c["latency_ms"]):
         print(f"  {contender['name']:<20}{100 * contender['accuracy']:>8.2f} %{contender['latency_ms']:>9.3f} ms")
     faster, better, random = row["speedup"], row["gain_points"], row["random"]

@@ -6,4 +6,5 @@ networks = {f"mnasnet-a1 x{width:g}": published("mnasnet-a1", width) for width i
 files = {name: to_onnx(build(network), (3, 224, 224)) for name, network in networks.items()}
 for name, latency in measure(open_device("local"), files).items():
     counts = count(networks[name])
-    print(f"{name:<18}{counts.parameters:>12,} parameters {counts.madds / 1e6:>8.2f} M multiply-adds   {latency.latency_ms:.2f} ms")
+    size = f"{counts.parameters:>12,} parameters {counts.madds / 1e6:>8.2f} M multiply-adds"
+    print(f"{name:<18}{size}   {latency.latency_ms:.2f} ms")

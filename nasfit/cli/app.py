@@ -60,7 +60,9 @@ def search(
     alpha: Annotated[float | None, typer.Option(help="Exponent of the reward up to the target.")] = None,
     beta: Annotated[float | None, typer.Option(help="Exponent (abs: factor) of the reward above the target.")] = None,
     width: Annotated[float | None, typer.Option(help="Width multiplier of the space. Default: calibrated.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="Input size, px. Default: the pictures' own, up to 64.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Input size, px. Default: the pictures' own, up to 64.")
+    ] = None,
     strides: Annotated[str | None, typer.Option(help="early or late halving of small inputs.")] = None,
     proxy_images: Annotated[int | None, typer.Option(help="Pictures a trial trains on. Default: calibrated.")] = None,
     prune: Annotated[

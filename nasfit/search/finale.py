@@ -116,7 +116,7 @@ def _fastest(setup: Setup) -> list[Trial]:
 def _baselines(setup: Setup) -> list[Entrant]:
     networks = {f"mobilenet-v2 x{width:g}": setup.fitted(published("mobilenet-v2", width)) for width in BASELINE_WIDTHS}
     latencies = measured(list(networks.values()), setup.device, cache=setup.study.measurements)
-    kept = []
+    kept: list[Entrant] = []
     for name, network in networks.items():
         latency = latencies[str(network)]
         near = isinstance(latency, Measurement) and latency.latency_ms <= FAR_SLOWER * setup.settings.target_ms

@@ -32,10 +32,10 @@ def run_trials(setup: Setup) -> Iterator[TrialFinished]:
         before = len(study.trials())
         if before == 0:
             first = make_strategy("random", counts, seed=setup.settings.seed)
-            batch = _batch(setup, first, "random", max(number, RANDOM_TRAINED))
+            finished = _batch(setup, first, "random", max(number, RANDOM_TRAINED))
         else:
-            batch = _batch(setup, strategy, setup.settings.strategy, number)
-        yield from _recorded(setup, strategy, deadline, batch)
+            finished = _batch(setup, strategy, setup.settings.strategy, number)
+        yield from _recorded(setup, strategy, deadline, finished)
         new = [trial for trial in study.trials()[before:] if trial.duplicate_of is None]
         repeats = 0 if new else repeats + 1
 

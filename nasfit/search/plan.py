@@ -1,4 +1,4 @@
-"""The start-up calibration: how wide the space, how long a trial, so that the search fits budget, target and machine."""
+"""The start-up calibration: how wide a space and how long a trial fit budget, target and machine."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Plan:
             f"{self.smallest_ms:.3g} to {self.largest_ms:.3g} ms on this device, "
             f"a middling network {self.middle_ms:.3g} ms"
         )
-        yield f"a trial trains on {self.proxy_images:,} pictures, about {self.trial_s:.0f} s at {self.speed:.0f} a second"
+        yield f"a trial trains on {self.proxy_images:,} pictures, about {self.trial_s:.0f} s ({self.speed:,.0f} a second)"
         if self.largest_ms <= settings.target_ms:
             yield (
                 f"warning: every network of the space meets {settings.target_ms:g} ms; "
@@ -80,15 +80,17 @@ def calibrate(
             break
         images = wanted_images
         if settings.proxy_images is None:
-            images = max(min(LEAST_IMAGES, wanted_images), min(wanted_images, int(core_seconds / WANTED_TRIALS * speed)))
+            images = max(
+                min(LEAST_IMAGES, wanted_images), min(wanted_images, int(core_seconds / WANTED_TRIALS * speed))
+            )
         plan = Plan(width, strides, data.resolution, images, speed, images / speed, **at.latencies(space, device))
         if plan.middle_ms >= settings.target_ms:
             break
     assert plan is not None, "there is always a first rung"
     if plan.smallest_ms > settings.target_ms:
         raise UsageError(
-            f"target {settings.target_ms:g} ms is out of reach: the smallest network of space {settings.space!r} at width "
-            f"{plan.width:g} takes {plan.smallest_ms:.3g} ms on {settings.device!r}; "
+            f"target {settings.target_ms:g} ms is out of reach: the smallest network of space {settings.space!r} "
+            f"at width {plan.width:g} takes {plan.smallest_ms:.3g} ms on {settings.device!r}; "
             f"ask for {plan.smallest_ms * 1.2:.2g} ms or more, or lower --width or --resolution"
         )
     return plan

@@ -18,9 +18,9 @@ class Outcome:
     """What became of one trial.
 
     tokens: the point, option indices in reading order. reward: higher is better; None where there is none, which a
-    complete trial may not lack. accuracy: 0..1. latency_ms: median, ms. state: `complete` (trained), `pruned` (measured,
-    then not worth training) or `failed`. Raises UnknownNameError for another state, UsageError for a reward that is
-    missing or not finite.
+    complete trial may not lack. accuracy: 0..1. latency_ms: median, ms. state: `complete` (trained), `pruned`
+    (measured, then not worth training) or `failed`. Raises UnknownNameError for another state, UsageError for a reward
+    that is missing or not finite.
     """
 
     tokens: Tokens
@@ -35,7 +35,9 @@ class Outcome:
         if self.reward is None and self.state == "complete":
             raise UsageError(f"outcome of {self.tokens} is complete without a reward; give one, or the state 'failed'")
         if self.reward is not None and not math.isfinite(self.reward):
-            raise UsageError(f"outcome of {self.tokens} has reward {self.reward}; give a finite one or the state 'failed'")
+            raise UsageError(
+                f"outcome of {self.tokens} has reward {self.reward}; give a finite one or the state 'failed'"
+            )
 
 
 class Strategy(Protocol):
@@ -71,6 +73,6 @@ def require_told(outcomes: Sequence[Outcome], option_counts: Sequence[int]) -> N
         )
         if not inside:
             raise UsageError(
-                f"told tokens {outcome.tokens}, which the space with option counts {tuple(option_counts)} does not have; "
+                f"told tokens {outcome.tokens}, outside the space with option counts {tuple(option_counts)}; "
                 f"was the outcome stored for another space?"
             )

@@ -26,7 +26,9 @@ class Draws:
             if value < 0:
                 raise UsageError(f"{what} is {value}; give 0 or more")
         if not option_counts or min(option_counts) < 1:
-            raise UsageError(f"option counts are {tuple(option_counts)}; give one or more decisions of 1 option or more")
+            raise UsageError(
+                f"option counts are {tuple(option_counts)}; give one or more decisions of 1 option or more"
+            )
         self.option_counts = tuple(option_counts)
         self.asked = asked
         self._root = (zlib.crc32(stream.encode()), seed)

@@ -1,4 +1,4 @@
-"""Regularized evolution (Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search", alg. 1)."""
+"""Regularized evolution (Real et al. 2019, "Regularized Evolution for Image Classifier Architecture Search")."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class EvolutionSettings:
 
 
 class Evolution:
-    """Aging evolution with tournaments; a `Strategy`.
+    """Aging evolution with tournaments (algorithm 1 of the paper); a `Strategy`.
 
     Only complete trials enter the population. A point told or proposed before is proposed again only where
     `settings.retries` tries found no new one, as in a small space.

@@ -1,9 +1,11 @@
-"""PPO over the controller."""
+"""The paper's strategy: PPO (Schulman et al. 2017) trains an LSTM controller on rewards (Tan et al. 2019, section 4.2).
+
+B = architectures in an update, T = decisions, K = most options of a decision.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,91 +14,114 @@ from nasfit.space import Tokens
 from nasfit.strategies.contract import Outcome, require_told
 from nasfit.strategies.controller import Controller, one_thread
 from nasfit.strategies.draws import Draws
-from nasfit.strategies.ppo_equations import *
-from nasfit.strategies.ppo_settings import PPOSettings
 from nasfit.strategies.ppo_equations import (
-    advantages, approximate_kl, clip_fraction, clipped_surrogate, entropy_weight, moving_average, standardised
+    advantages,
+    approximate_kl,
+    clip_fraction,
+    clipped_surrogate,
+    moving_average,
+    standardised,
 )
-
-
-@dataclass(frozen=True)
-class Diagnostics:
-    updates: int
-    entropy: float
-    kl: float
-    clip_fraction: float
-    baseline: float
-    mean_reward: float
+from nasfit.strategies.ppo_settings import TUNED, Diagnostics, PPOSettings
 
 
 class PPO:
-    def __init__(self, option_counts, *, seed: int, asked: int = 0, settings: PPOSettings):
+    """PPO over an LSTM controller; a `Strategy`.
+
+    It updates as soon as `settings.batch_size` outcomes with a reward, complete or pruned, have been told. "Old"
+    probabilities are those at the start of the update, not at the time of the proposal: then what it knows depends on
+    the outcomes alone, and a search is restored without the policies that proposed them.
+    """
+
+    def __init__(
+        self, option_counts: Sequence[int], *, seed: int, asked: int = 0, settings: PPOSettings = TUNED
+    ) -> None:
         self.settings = settings
+        self.diagnostics: Diagnostics | None = None
         self._draws = Draws("ppo", option_counts, seed=seed, asked=asked)
         self._controller = Controller(option_counts, hidden=settings.hidden, spread=settings.spread, seed=seed)
-        self._adam = torch.optim.Adam(self._controller.parameters(), lr=settings.learning_rate)
-        self._waiting = []
-        self._elite = {}
-        self._seen = set()
-        self._baseline = None
-        self.diagnostics = None
-        self.updates = 0
+        self._optimizer = torch.optim.Adam(self._controller.parameters(), lr=settings.learning_rate)
+        self._seen: set[Tokens] = set()
+        self._waiting: list[tuple[Tokens, float]] = []
+        self._baseline: float | None = None
+        self._updates = 0
 
-    def ask(self, n):
-        generators = list(self._draws.next(n))
+    def ask(self, n: int) -> list[Tokens]:
+        """The next n points, drawn from the policy; see `PPOSettings.retries` for those already seen."""
+        open_draws = dict(enumerate(self._draws.next(n)))
         proposals: dict[int, Tokens] = {}
-        open_ = list(range(n))
-        with one_thread():
-            for attempt in range(self.settings.retries + 1):
-                if not open_:
-                    break
-                u = np.stack([generators[i].random(len(self._draws.option_counts)) for i in open_])
-                pts = self._controller.sample(u, explore=min(1.0, attempt / len(self._draws.option_counts)))
-                still = []
-                for i, p in zip(open_, pts):
-                    p = tuple(int(t) for t in p)
-                    proposals[i] = p
-                    if p in self._seen and self.settings.retries: still.append(i)
-                    else: self._seen.add(p)
-                open_ = still
-        return [proposals[i] for i in range(n)]
+        for number in range(self.settings.retries + 1):
+            for place, tokens in self._drawn(open_draws, number).items():
+                proposals[place] = tokens
+                if tokens not in self._seen or self.settings.retries == 0:
+                    self._seen.add(tokens)
+                    del open_draws[place]
+        return [proposals[place] for place in range(n)]
 
-    def tell(self, outcomes):
-        for o in outcomes:
-            self._seen.add(o.tokens)
-            if o.state != "failed" and o.reward is not None:
-                self._waiting.append((o.tokens, o.reward))
-                if len(self._waiting) == self.settings.batch_size:
-                    self._update(self._waiting)
-                    self._waiting = []
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Keeps those with a reward and updates the controller for every full batch of them."""
+        require_told(outcomes, self._draws.option_counts)
+        for outcome in outcomes:
+            self._seen.add(tuple(outcome.tokens))
+            if outcome.state != "failed" and outcome.reward is not None:
+                self._waiting.append((tuple(outcome.tokens), outcome.reward))
+            if len(self._waiting) == self.settings.batch_size:
+                batch, self._waiting = self._waiting, []
+                with one_thread():
+                    self._update(torch.tensor([tokens for tokens, _ in batch]), [reward for _, reward in batch])
 
-    def _update(self, batch):
-        s = self.settings
-        tokens = torch.tensor([t for t, _ in batch]); rewards = [r for _, r in batch]
-        if self._baseline is None: self._baseline = sum(rewards)/len(rewards)
-        A = advantages(rewards, self._baseline)
-        if s.standardise == "rms":
-            d = (sum(a*a for a in A)/len(A))**.5
-            A = [a/max(d,1e-12) for a in A]
-        elif s.standardise: A = standardised(A)
-        self._baseline = moving_average(self._baseline, rewards, s.baseline_decay)
-        n = len(batch)
-        if s.elite:
-            for t, r in batch: self._elite[t] = max(r, self._elite.get(t, -1e9))
-            self._elite = dict(sorted(self._elite.items(), key=lambda kv: -kv[1])[:s.elite])
-            E = torch.tensor(list(self._elite))
-        w = entropy_weight(s.entropy, s.entropy_last, self.updates / s.entropy_updates)
-        A = torch.tensor(A, dtype=torch.float32)[:, None]
+    def _drawn(self, draws: dict[int, np.random.Generator], number: int) -> dict[int, Tokens]:
+        """A point from each generator, by place; `number` counts the tries before."""
+        if not draws:
+            return {}
+        decisions = len(self._draws.option_counts)
+        uniforms_BT = np.stack([generator.random(decisions) for generator in draws.values()])
         with one_thread():
-            with torch.no_grad(): old = self._controller(tokens).gather(-1, tokens[..., None])[..., 0]
-            for ep in range(s.epochs):
-                lp = self._controller(torch.cat([tokens, E]) if s.elite else tokens)
-                ent = -(lp[:n].exp() * lp[:n].nan_to_num(neginf=0.0)).sum(-1)
-                new = lp[:n].gather(-1, tokens[..., None])[..., 0]
-                ratio = (new - old).exp()
-                loss = -clipped_surrogate(ratio, A, s.clip).mean() - w * ent.mean()
-                if s.elite:
-                    loss = loss - getattr(s,'elite_weight',.1) * lp[n:].gather(-1, E[..., None]).mean()
-                self._adam.zero_grad(); loss.backward(); self._adam.step()
-        self.updates += 1
-        self.ent = float(ent.mean()); self.kl = approximate_kl((new-old).detach()); self.cf = clip_fraction(ratio.detach(), s.clip)
+            tokens_BT = self._controller.sample(uniforms_BT, explore=min(number / decisions, 1.0))
+        return {place: tuple(row) for place, row in zip(draws, tokens_BT.tolist(), strict=True)}
+
+    def _update(self, tokens_BT: torch.Tensor, rewards: list[float]) -> None:
+        settings = self.settings
+        advantages_B1 = torch.tensor(self._advantages(rewards))[:, None]
+        with torch.no_grad():
+            before_BTK = self._controller(tokens_BT)
+            old_BT = _chosen(before_BTK, tokens_BT)
+        for _ in range(settings.epochs):
+            logs_BTK = self._controller(tokens_BT)
+            ratio_BT = (_chosen(logs_BTK, tokens_BT) - old_BT).exp()
+            gain_BT = clipped_surrogate(ratio_BT, advantages_B1, settings.clip)
+            objective = gain_BT.mean() + settings.entropy * _entropy(logs_BTK)
+            self._optimizer.zero_grad()
+            (-objective).backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+        with torch.no_grad():
+            log_ratio_BT = _chosen(self._controller(tokens_BT), tokens_BT) - old_BT
+        self._updates += 1
+        assert self._baseline is not None, "set with the advantages"
+        self.diagnostics = Diagnostics(
+            updates=self._updates,
+            entropy=float(_entropy(before_BTK)),
+            kl=approximate_kl(log_ratio_BT.sum(dim=1)),
+            clip_fraction=clip_fraction(log_ratio_BT.exp(), settings.clip),
+            baseline=self._baseline,
+            mean_reward=sum(rewards) / len(rewards),
+        )
+
+    def _advantages(self, rewards: list[float]) -> list[float]:
+        """Against the baseline of earlier batches, which then takes in this one; the first is its own baseline."""
+        if self._baseline is None:
+            self._baseline = sum(rewards) / len(rewards)
+        found = advantages(rewards, self._baseline)
+        self._baseline = moving_average(self._baseline, rewards, self.settings.baseline_decay)
+        return standardised(found) if self.settings.standardise else found
+
+
+def _chosen(logs_BTK: torch.Tensor, tokens_BT: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities (B, T) of the tokens."""
+    return logs_BTK.gather(-1, tokens_BT[..., None])[..., 0]
+
+
+def _entropy(logs_BTK: torch.Tensor) -> torch.Tensor:
+    """Mean over architectures and decisions, nats."""
+    # An option that is not there has probability 0 and contributes nothing; 0 * -inf would be NaN.
+    return -(logs_BTK.exp() * logs_BTK.masked_fill(logs_BTK.isneginf(), 0.0)).sum(dim=-1).mean()

@@ -50,8 +50,3 @@ def standardised(values: Sequence[float]) -> list[float]:
     if deviation <= 1e-9 * max(1.0, abs(mean)):
         return [0.0] * len(values)
     return [(value - mean) / deviation for value in values]
-
-
-def entropy_weight(first: float, last: float, progress: float) -> float:
-    """Weight of the entropy bonus, linear from `first` to `last` as progress goes from 0 to 1, constant after."""
-    return first + (last - first) * min(max(progress, 0.0), 1.0)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -94,9 +92,7 @@ def _engine(path: Path, mode: str) -> Engine:
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(address, uri=True, timeout=30, check_same_thread=False)
 
-    # NaN and infinity are not JSON, and other tools read these columns.
-    dumps = partial(json.dumps, allow_nan=False, separators=(",", ":"))
-    return create_engine("sqlite://", creator=connect, poolclass=StaticPool, json_serializer=dumps)
+    return create_engine("sqlite://", creator=connect, poolclass=StaticPool)
 
 
 def _keep_log(connection: Connection, path: Path) -> None:

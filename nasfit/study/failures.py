@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ def told(path: Path) -> Iterator[None]:
         if advice := _sqlite_advice(error):
             raise StudyError(f"study {str(path)!r}: {error}: {advice}") from error
         raise
+    except json.JSONDecodeError as error:
+        raise StudyError(f"study {str(path)!r}: {error}: {DAMAGED}") from error
     except OSError as error:
         advice = _BY_ERRNO.get(error.errno or 0, "check the disk and repeat the command")
         raise StudyError(f"study {str(path)!r}: {error.strerror}: {advice}") from error

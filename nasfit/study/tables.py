@@ -5,9 +5,11 @@ Plain columns and JSON text, so that any SQLite tool can query a study.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from sqlalchemy import JSON, Column, Float, Integer, MetaData, Row, Table, Text
+from sqlalchemy import Column, Dialect, Float, Integer, MetaData, Row, Table, Text
+from sqlalchemy.types import TypeDecorator
 
 from nasfit.study.trial import Trial, TrialState
 
@@ -17,13 +19,38 @@ APPLICATION_ID = 0x6E617366  # "nasf", marks the file as a study
 
 METADATA = MetaData()
 
+
+class JsonText(TypeDecorator[Any]):
+    """A JSON value, kept as text.
+
+    Not SQLAlchemy's JSON: its columns have numeric affinity in SQLite, which makes 3 of 3.0 and rounds large integers.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        """Raises ValueError or TypeError for what JSON cannot hold, NaN and infinity included."""
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Raises ValueError for text that is not JSON."""
+        return json.loads(value or "")
+
+
 ABOUT = Table("about", METADATA, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
-SETTINGS = Table("settings", METADATA, Column("name", Text, primary_key=True), Column("value", JSON))
+SETTINGS = Table(
+    "settings", METADATA, Column("name", Text, primary_key=True), Column("value", JsonText, nullable=False)
+)
 
-DOCUMENTS = Table("documents", METADATA, Column("name", Text, primary_key=True), Column("value", JSON))
+DOCUMENTS = Table(
+    "documents", METADATA, Column("name", Text, primary_key=True), Column("value", JsonText, nullable=False)
+)
 
-MEASUREMENTS = Table("measurements", METADATA, Column("name", Text, primary_key=True), Column("value", JSON))
+MEASUREMENTS = Table(
+    "measurements", METADATA, Column("name", Text, primary_key=True), Column("value", JsonText, nullable=False)
+)
 
 SECONDS = Table("seconds", METADATA, Column("kind", Text, primary_key=True), Column("total", Float, nullable=False))
 
@@ -32,7 +59,7 @@ TRIALS = Table(
     "trials",
     METADATA,
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("tokens", JSON, nullable=False),
+    Column("tokens", JsonText, nullable=False),
     Column("architecture", Text, nullable=False),
     Column("seed", Integer, nullable=False),
     Column("origin", Text, nullable=False),
@@ -42,10 +69,10 @@ TRIALS = Table(
     Column("reward", Float),
     Column("reason", Text, nullable=False),
     Column("duplicate_of", Integer),
-    Column("curve", JSON, nullable=False),
-    Column("seconds", JSON, nullable=False),
+    Column("curve", JsonText, nullable=False),
+    Column("seconds", JsonText, nullable=False),
     Column("measurement", Text),
-    Column("versions", JSON, nullable=False),
+    Column("versions", JsonText, nullable=False),
     Column("started", Text, nullable=False),
     Column("finished", Text, nullable=False),
     Column("batch", Integer),

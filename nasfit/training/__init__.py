@@ -2,8 +2,8 @@
 
 from nasfit.training.batches import as_images, normalised
 from nasfit.training.job import TrainingJob, TrainingResult, run_training, training_speed
-from nasfit.training.recipe import AUGMENTED_PASSES, Recipe, recipe_for
 from nasfit.training.network_training import Trained, accuracy, best_device, predict, train
+from nasfit.training.recipe import AUGMENTED_PASSES, Recipe, recipe_for
 
 __all__ = [
     "AUGMENTED_PASSES",

@@ -68,4 +68,5 @@ def _moved(
 def _positions(side: int, number: int, shift: float, random: np.random.Generator) -> Indices:
     reach = round(side * shift)
     moves_B = random.integers(-reach, reach + 1, size=number)
-    return np.clip(np.arange(side) + moves_B[:, None], 0, side - 1)
+    positions: Indices = np.clip(np.arange(side) + moves_B[:, None], 0, side - 1)
+    return positions

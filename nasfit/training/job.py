@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file
 
 from nasfit.architecture import Architecture
-from nasfit.models import build
+from nasfit.models import build, calm
 from nasfit.tasks import ClassificationData, Split, open_saved
-from nasfit.training.recipe import Recipe
 from nasfit.training.network_training import accuracy, best_device, train
+from nasfit.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def run_training(job: TrainingJob) -> TrainingResult:
     network = build(
         Architecture.parse(job.architecture), dropout=job.recipe.dropout, bn_momentum=job.recipe.bn_momentum
     )
+    calm(network)
     device = best_device()
     split = _joined(job.data) if job.final else data.train
     trained = train(network, split, job.recipe, mean=data.mean, std=data.std, seed=job.seed, device=device)

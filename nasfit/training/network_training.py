@@ -117,5 +117,7 @@ def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def _mean(losses: list[Tensor], step: int) -> float:
     mean = float(torch.stack(losses).mean())
     if not math.isfinite(mean):
-        raise TrialFailure(f"training loss is {mean} at step {step}; the learning rate may be too high for this network")
+        raise TrialFailure(
+            f"training loss is {mean} at step {step}; the learning rate may be too high for this network"
+        )
     return mean

@@ -16,7 +16,7 @@ class Recipe:
 
     images: int
     batch: int = 32
-    peak_rate: float = 0.1
+    peak_rate: float = 0.05
     warm_up: float = 0.25
     momentum: float = 0.9
     weight_decay: float = 1e-4

@@ -21,6 +21,7 @@ def ended(trial: Trial, accuracy: float = 0.5) -> Trial:
 
 
 def write(path: Path, stored: Connection) -> None:
+    stored.send(("awake", []))
     study = Study.open_or_create(path, {"target_ms": 3.0})
     while True:
         trials = study.running() or study.propose([Proposal((number,), f"net {number}", number) for number in range(3)])

@@ -1,9 +1,10 @@
 from collections.abc import MutableMapping
+from dataclasses import replace
 
 import pytest
 
 from nasfit.errors import UsageError
-from nasfit.study import Study
+from nasfit.study import Proposal, Study, TrialState
 
 
 @pytest.fixture
@@ -40,12 +41,26 @@ def test_documents(study):
     assert "result" not in study.measurements
 
 
+@pytest.mark.parametrize("value", [3.0, 2**70 + 1, "12", "3.0", None, True, 1 / 3, [3.0], {"a": [1, "ä"]}])
+def test_values_keep_their_type_and_every_digit(study, value):
+    study.put_document("a", value)
+    got = study.document("a")
+    assert got == value and type(got) is type(value)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), {"a": float("inf")}])
 def test_documents_are_json(study, bad):
     study.put_document("a", 1)
     with pytest.raises(UsageError, match="JSON"):
         study.put_document("a", bad)
     assert study.document("a") == 1
+
+
+def test_trials_are_json_too(study):
+    (trial,) = study.propose([Proposal((0,), "a", 0)])
+    with pytest.raises(UsageError, match="JSON"):
+        study.finish([replace(trial, state=TrialState.COMPLETE, curve=((1, float("nan")),))])
+    assert study.running() == [trial]
 
 
 def test_seconds_add_up_across_restarts(study):

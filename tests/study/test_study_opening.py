@@ -8,6 +8,7 @@ from study_writer import hold
 
 from nasfit.errors import StudyError, UsageError
 from nasfit.study import Proposal, Study
+from nasfit.study.database import create
 
 SETTINGS = {"target_ms": 3.0, "data": "pictures", "budget_s": 600.0, "width": None, "list": [1, 2]}
 
@@ -20,7 +21,7 @@ def path(tmp_path):
 
 def test_settings_come_back(path):
     with Study.open(path) as study:
-        assert study.settings == SETTINGS
+        assert study.settings == SETTINGS and type(study.settings["target_ms"]) is float
 
 
 def test_equal_settings_continue(path):
@@ -124,6 +125,13 @@ def test_damaged_trial(path, statement):
         study.trials()
 
 
+def test_damaged_setting(path):
+    with sqlite3.connect(path / "study.sqlite") as connection:
+        connection.execute("UPDATE settings SET value = '[1,'")
+    with Study.open(path) as study, pytest.raises(StudyError, match="damaged"):
+        study.settings  # noqa: B018
+
+
 def test_half_created_study_is_created(tmp_path):
     (tmp_path / "study.lock").write_bytes(b"12345")
     (tmp_path / "study.sqlite.new").write_bytes(b"half")
@@ -145,6 +153,7 @@ def test_awkward_path(tmp_path, monkeypatch):
 def test_second_driver_is_told_the_first_ones_process(path):
     with Study.open(path), pytest.raises(StudyError, match=f"driven by process {os.getpid()}"):
         Study.open(path)
+    (path / "study.lock").write_bytes(b"9" * 20)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=hold, args=(path, theirs))
@@ -166,6 +175,14 @@ def test_failed_opening_lets_go_of_the_lock(path):
     with sqlite3.connect(path / "study.sqlite") as connection:
         connection.execute("PRAGMA user_version = 1")
     Study.open(path).close()
+
+
+def test_a_study_has_its_write_ahead_log_from_the_start(tmp_path):
+    # Switched on later, it would leave a moment in which a kill makes the study unreadable to `read_only`.
+    create(tmp_path, {}, "")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["study.sqlite"]
+    with sqlite3.connect(tmp_path / "study.sqlite") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_every_write_is_flushed_and_logged(path):

@@ -105,8 +105,10 @@ def test_timeout_ends_one_worker(pool, how):
     assert len(set(before) & set(pool.pids)) == 1
 
 
-def test_worker_killed_between_runs_costs_nothing(pool):
+@pytest.mark.parametrize("before", [jobs.square, jobs.leave_a_child])
+def test_worker_killed_between_runs_costs_nothing(pool, before):
     list(pool.run(jobs.nap, [0.1] * 4))
+    list(pool.run(before, range(4)))
     for pid in pool.pids:
         os.kill(pid, signal.SIGKILL)
         while not gone(pid):

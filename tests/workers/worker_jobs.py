@@ -73,6 +73,12 @@ def end(how):
     return actions[how]()
 
 
+def leave_a_child(_):
+    if os.fork() == 0:
+        time.sleep(4)
+        os._exit(0)
+
+
 class Unreadable:
     def __reduce__(self):
         return int, ("no number",)

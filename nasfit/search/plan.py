@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nasfit.architecture import Architecture, adapted, count, published, scaled
+from nasfit.architecture import Architecture, adapted, count, scaled
 from nasfit.devices import Device
 from nasfit.errors import StudyError, TrialFailure, UsageError
 from nasfit.search.measuring import measured
@@ -55,7 +55,8 @@ class Plan:
             f"{self.smallest_ms:.3g} to {self.largest_ms:.3g} ms on this device, "
             f"a middling network {self.middle_ms:.3g} ms"
         )
-        yield f"a trial trains on {self.proxy_images:,} pictures, about {self.trial_s:.0f} s ({self.speed:,.0f} a second)"
+        pace = f"about {self.trial_s:.0f} s at {self.speed:,.0f} a second"
+        yield f"a trial trains on {self.proxy_images:,} pictures, {pace}"
         if self.largest_ms <= settings.target_ms:
             yield (
                 f"warning: every network of the space meets {settings.target_ms:g} ms; "
@@ -72,10 +73,11 @@ def calibrate(
     """
     core_seconds = settings.budget_s * SEARCH_SHARE * pool.workers
     wanted_images = settings.proxy_images or min(PROXY_IMAGES, len(data.train.labels_N))
+    middle = space.decode([options // 2 for options in space.option_counts])
     plan = None
     for width, strides in _rungs(settings, data.resolution):
         at = _Rung(width, strides, data)
-        speed = _speed(at.fitted(published("mnasnet-a1")), directory, pool)
+        speed = _speed(at.fitted(middle), directory, pool)
         if plan is not None and wanted_images / speed > core_seconds / WANTED_TRIALS:
             break
         images = wanted_images
@@ -117,7 +119,7 @@ class _Rung:
     def latencies(self, space: SearchSpace, device: Device) -> dict[str, float]:
         networks = {
             "smallest_ms": self.fitted(space.decode(extreme(space, min))),
-            "middle_ms": self.fitted(published("mnasnet-a1")),
+            "middle_ms": self.fitted(space.decode([options // 2 for options in space.option_counts])),
             "largest_ms": self.fitted(space.decode(extreme(space, max))),
         }
         found = measured(list(networks.values()), device, cache=None)

@@ -38,7 +38,7 @@ class RandomShare:
     """What random search would have done: the first batch is random points.
 
     trials, trained: of the random ones. best: their best reward. expected: best reward expected of as many random
-    trained points as the search trained (normal fit to the random rewards). found: the search's best reward.
+    trained points as the search trained (normal fit to their upper half). found: the search's best reward.
     """
 
     trials: int

@@ -94,9 +94,7 @@ def random_share(trials: list[Trial]) -> RandomShare:
     rewards = [t.reward for t in complete if t.origin == "random" and t.reward is not None]
     expected = None
     if len(rewards) >= 5:
-        # Blom's approximation of the largest of n normal values.
-        quantile = (len(complete) - 0.375) / (len(complete) + 0.25)
-        expected = statistics.fmean(rewards) + statistics.stdev(rewards) * statistics.NormalDist().inv_cdf(quantile)
+        expected = _expected_best(rewards, len(complete))
     return RandomShare(
         trials=sum(t.origin == "random" for t in trials),
         trained=len(rewards),
@@ -104,6 +102,17 @@ def random_share(trials: list[Trial]) -> RandomShare:
         expected=expected,
         found=max((t.reward for t in complete if t.reward is not None), default=None),
     )
+
+
+def _expected_best(values: list[float], number: int) -> float:
+    """The largest of `number` draws to expect, after a few: a normal fitted to the upper half of `values`.
+
+    Networks that did not learn at all make a long lower tail that says nothing about the best. Blom's approximation.
+    """
+    middle = statistics.median(values)
+    upper = [value - middle for value in values if value >= middle]
+    spread = (sum(step * step for step in upper) / len(upper)) ** 0.5
+    return middle + spread * statistics.NormalDist().inv_cdf((number - 0.375) / (number + 0.25))
 
 
 def versions() -> dict[str, str]:

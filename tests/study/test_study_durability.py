@@ -14,7 +14,7 @@ CREATIONS, ROUNDS = 20, 40
 def told_before_kill(path, context, messages, delay_s):
     """What a driver had said was stored when it was killed, some time after so many messages."""
     ours, theirs = context.Pipe()
-    process = context.Process(target=write, args=(path, theirs))
+    process = context.Process(target=write, args=(path, theirs), daemon=True)
     process.start()
     theirs.close()
     told = [ours.recv() for _ in range(messages)]

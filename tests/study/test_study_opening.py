@@ -156,7 +156,7 @@ def test_second_driver_is_told_the_first_ones_process(path):
     (path / "study.lock").write_bytes(b"9" * 20)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=hold, args=(path, theirs))
+    process = context.Process(target=hold, args=(path, theirs), daemon=True)
     process.start()
     ours.recv()
     with pytest.raises(StudyError, match=f"driven by process {process.pid};"):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from nasfit.architecture import Architecture, Block
 from nasfit.space import named_space
@@ -44,6 +47,19 @@ def any_architectures() -> Sampler:
             )
 
     return sample
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 3 classes x 40 coloured pictures, 24 px: red, green or blue under noise."""
+    root, generator = tmp_path_factory.mktemp("pictures") / "colours", np.random.default_rng(0)
+    for channel, name in enumerate(("red", "green", "blue")):
+        (root / name).mkdir(parents=True)
+        for number in range(40):
+            pixels = generator.integers(0, 120, (24, 24, 3))
+            pixels[..., channel] += 100
+            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number}.png")
+    return root
 
 
 def _any_block(draw: random.Random) -> Block:

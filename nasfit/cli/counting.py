@@ -6,11 +6,13 @@ import json
 from dataclasses import asdict
 
 from nasfit.architecture import Architecture, count, published, write_blocks
-from nasfit.errors import ArchitectureError
+from nasfit.errors import ArchitectureError, UsageError
 
 
 def run(network: str, width: float, *, as_json: bool) -> None:
     """Prints the counts of a published network or of a text form. Raises UnknownNameError, ArchitectureError."""
+    if "|" in network and width != 1.0:
+        raise UsageError(f"--width {width:g} goes with a published network; a text form has widths of its own")
     architecture = Architecture.parse(network) if "|" in network else published(network, width)
     counts = count(architecture)
     if as_json:

@@ -30,7 +30,7 @@ def run(settings: Settings, study: Path | None, *, as_json: bool = False) -> Non
     except KeyboardInterrupt:
         print("\nstopped; every finished trial is kept. The same command goes on:", file=sys.stderr)
         print(f"  {command_line()}", file=sys.stderr)
-        raise
+        raise SystemExit(130) from None
     assert result is not None, "a search that ends has a result"
     page = write_report(path)
     if as_json:

@@ -12,7 +12,8 @@ from nasfit.tasks import ClassificationData, load, open_saved
 
 def prepared(settings: Settings, study: Study) -> tuple[ClassificationData, Path]:
     """The data and the directory that worker processes open it from. Raises DataError, StudyError."""
-    known = study.document("data")
+    # Before there is a plan nothing depends on the pictures, and --data may have been mended.
+    known = study.document("data") if study.document("plan") else None
     if known:
         data = open_saved(study.path / known["directory"])
     else:

@@ -32,8 +32,15 @@ def screened(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
             fresh.append(trial)
     networks = {trial.architecture: Architecture.parse(trial.architecture) for trial in fresh}
     latencies = measured(list(networks.values()), setup.device, cache=setup.study.measurements)
+    ended: dict[str, Trial] = {}
     for trial in fresh:
-        yield _with_latency(setup, trial, latencies[trial.architecture])
+        if trial.architecture in ended:
+            yield answered(trial, ended[trial.architecture])
+            continue
+        looked_at = _with_latency(setup, trial, latencies[trial.architecture])
+        if looked_at.state is not TrialState.RUNNING:
+            ended[trial.architecture] = looked_at
+        yield looked_at
 
 
 def trained(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:

@@ -28,7 +28,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class TrialFinished:
-    """One trial is stored. best: the highest reward under the limit so far. left_s: of the search's share."""
+    """One trial is stored. best: the most accurate under the limit so far. left_s: of the search's share."""
 
     trial: Trial
     best: Trial | None

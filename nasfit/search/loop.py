@@ -21,7 +21,9 @@ MOST_REPEATS = 50  # batches in a row without a new network: the space is exhaus
 def run_trials(setup: Setup) -> Iterator[TrialFinished]:
     """Runs trials and stores each before it is told; goes on with what an earlier run left unfinished."""
     study, counts = setup.study, setup.space.option_counts
-    strategy = make_strategy(setup.settings.strategy, counts, seed=setup.settings.seed, asked=len(study.trials()))
+    name, seed = setup.settings.strategy, setup.settings.seed
+    asked = sum(trial.origin == name for trial in study.trials())
+    strategy = make_strategy(name, counts, seed=seed, asked=asked)
     # What a strategy knows follows from the outcomes in the order they were stored, so telling them again restores it.
     for batch in study.batches():
         strategy.tell([outcome(trial) for trial in batch])
@@ -30,11 +32,10 @@ def run_trials(setup: Setup) -> Iterator[TrialFinished]:
     repeats = 0
     while repeats < MOST_REPEATS and (number := _room(setup, deadline)) > 0:
         before = len(study.trials())
-        if before == 0:
-            first = make_strategy("random", counts, seed=setup.settings.seed)
-            finished = _batch(setup, first, "random", max(number, RANDOM_TRAINED))
+        if before == 0 and name != "random":
+            finished = _batch(setup, make_strategy("random", counts, seed=seed), "random", number)
         else:
-            finished = _batch(setup, strategy, setup.settings.strategy, number)
+            finished = _batch(setup, strategy, name, number)
         yield from _recorded(setup, strategy, deadline, finished)
         new = [trial for trial in study.trials()[before:] if trial.duplicate_of is None]
         repeats = 0 if new else repeats + 1
@@ -69,14 +70,21 @@ class _Deadline:
 
 def _room(setup: Setup, deadline: _Deadline) -> int:
     """How many trials to train in the next batch: a few a worker, no more than time and limits allow."""
-    seconds = [trial.seconds["train"] for trial in setup.study.trials() if "train" in trial.seconds]
+    tried = setup.study.trials()
+    left_s = deadline.left_s()
+    if tried and left_s <= 0:
+        # Also where nothing could be trained: pruned and failed trials cost time as well.
+        return 0
+    seconds = [trial.seconds["train"] for trial in tried if "train" in trial.seconds]
     recent = seconds[-20:] or [setup.plan.trial_s]
-    in_time = int(deadline.left_s() * setup.pool.workers / (sum(recent) / len(recent)))
-    room = min(4 * setup.pool.workers, in_time)
+    in_time = int(left_s * setup.pool.workers / (sum(recent) / len(recent)))
+    room = min(4 * setup.pool.workers if tried else max(4 * setup.pool.workers, RANDOM_TRAINED), in_time)
+    if not seconds:
+        # Always something, so that even a tiny budget ends in a network.
+        room = max(room, setup.pool.workers)
     if setup.settings.max_trials is not None:
         room = min(room, setup.settings.max_trials - len(seconds))
-    # Always something, so that even a tiny budget ends in a network.
-    return room if seconds else max(room, setup.pool.workers)
+    return room
 
 
 def _batch(setup: Setup, source: Strategy, origin: str, wanted: int) -> Iterator[Trial]:
@@ -84,7 +92,7 @@ def _batch(setup: Setup, source: Strategy, origin: str, wanted: int) -> Iterator
     hopeful: list[Trial] = []
     asked = 0
     while len(hopeful) < wanted and asked < MOST_MEASURED * wanted:
-        tokens = source.ask(wanted)
+        tokens = source.ask(wanted - len(hopeful))
         asked += len(tokens)
         proposals = [_proposal(setup, point, origin) for point in tokens]
         for trial in screened(setup, setup.study.propose(proposals)):

@@ -91,7 +91,7 @@ def calibrate(
     assert plan is not None, "there is always a first rung"
     if plan.smallest_ms > settings.target_ms:
         raise UsageError(
-            f"target {settings.target_ms:g} ms is out of reach: the smallest network of space {settings.space!r} "
+            f"target {settings.target_ms:g} ms is out of reach: the smallest network of space {space.name!r} "
             f"at width {plan.width:g} takes {plan.smallest_ms:.3g} ms on {settings.device!r}; "
             f"ask for {plan.smallest_ms * 1.2:.2g} ms or more, or lower --width or --resolution"
         )

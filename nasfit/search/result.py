@@ -85,8 +85,12 @@ class Result:
         expected = {field.name for field in fields(cls)}
         if set(document) != expected:
             raise StudyError(f"the stored result has fields {sorted(document)}; expected {sorted(expected)}")
-        contenders = tuple(Contender(**{**c, "warnings": tuple(c["warnings"])}) for c in document["contenders"])
-        return cls(**{**document, "contenders": contenders, "random": RandomShare(**document["random"])})
+        try:
+            contenders = tuple(Contender(**{**c, "warnings": tuple(c["warnings"])}) for c in document["contenders"])
+            random = RandomShare(**document["random"])
+        except (TypeError, KeyError) as error:
+            raise StudyError(f"the stored result does not read ({error}); it may be of another nasfit") from error
+        return cls(**{**document, "contenders": contenders, "random": random})
 
 
 def speedup(contender: Contender, baselines: tuple[Contender, ...]) -> float | None:

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import numpy
@@ -24,23 +25,26 @@ from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
 from nasfit.search.result import Contender, RandomShare, Result
 from nasfit.search.settings import MAY_CHANGE, Settings
 from nasfit.search.setup import Setup
-from nasfit.space import named_space
+from nasfit.space import SearchSpace, named_space
 from nasfit.study import Study, Trial, TrialState
+from nasfit.study.database import FILE as STUDY_FILE
+from nasfit.tasks.loading import find
 from nasfit.workers import Pool, available_cores
 
 
-def run_search(settings: Settings, path: Path) -> Iterator[Event]:
+def run_search(settings: Settings, path: Path, space: SearchSpace | None = None) -> Iterator[Event]:
     """Runs or continues the study at `path`, yielding what happens.
 
-    Raises NasfitError for what the user can mend. Whatever interrupts it, the same call goes on.
+    space: one of your own, in place of the one that `settings.space` names; give the same to continue. Raises
+    NasfitError for what the user can mend. Whatever interrupts it, the same call goes on.
     """
-    with Study.open_or_create(path, settings.as_json(), may_change=MAY_CHANGE) as study:
+    space = space or named_space(settings.space)
+    device = open_device(settings.device)
+    with _opened(settings, path) as study:
+        _check_space(space, study)
         data, directory = prepared(settings, study)
         yield Prepared(data.notes, resumed=len(study.trials()))
-        workers = settings.workers or available_cores()
-        device = open_device(settings.device)
-        with Pool(workers) as pool:
-            space = named_space(settings.space)
+        with Pool(settings.workers or available_cores()) as pool:
             with _timed(study, "calibration"):
                 plan = _plan(study) or calibrate(settings, space, data, directory, device, pool)
                 study.put_document("plan", plan.as_json())
@@ -48,6 +52,29 @@ def run_search(settings: Settings, path: Path) -> Iterator[Event]:
             yield Planned(plan, settings)
             yield from run_trials(setup)
             yield from _finished(setup)
+
+
+def _opened(settings: Settings, path: Path) -> Study:
+    may_change: tuple[str, ...] = MAY_CHANGE
+    if (path / STUDY_FILE).exists():
+        with Study.open(path, read_only=True) as study:
+            if study.document("plan") is None:
+                # Nothing depends on the settings yet; whoever mends a wrong one may use the same directory.
+                may_change = tuple(field.name for field in fields(Settings))
+    else:
+        # Before anything is created.
+        find(settings.data)
+    return Study.open_or_create(path, settings.as_json(), may_change=may_change)
+
+
+def _check_space(space: SearchSpace, study: Study) -> None:
+    known, given = study.document("space"), {"name": space.name, "definition": repr(space)}
+    if known and known != given and study.document("plan"):
+        raise StudyError(
+            f"study {str(study.path)!r} searches another space ({known['name']!r}) than the one given "
+            f"({space.name!r}); give the same space to continue it, or another directory"
+        )
+    study.put_document("space", given)
 
 
 def _finished(setup: Setup) -> Iterator[Event]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nasfit.architecture import MIN_RESOLUTION, STRIDE_RULES
 from nasfit.errors import UnknownNameError, UsageError
-from nasfit.objective import REWARDS
+from nasfit.objective import REWARDS, Reward
 from nasfit.space import SPACES
 from nasfit.strategies import STRATEGIES
 
@@ -25,6 +25,8 @@ class Settings:
     halvings a small input keeps (`early` or `late`). proxy_images: images a trial trains on. prune: trials slower than
     this many targets are measured but not trained; 0 trains all. budget_s: seconds for everything, final training
     included. workers: training processes, one core each. max_trials: upper bound on trained trials.
+
+    Raises UsageError, UnknownNameError, naming the command line's options.
     """
 
     data: str
@@ -49,17 +51,28 @@ class Settings:
         for what in ("target_ms", "budget_s", "width", "proxy_images", "workers", "max_trials", "resolution"):
             value = getattr(self, what)
             if value is not None and not (math.isfinite(value) and value > 0):
-                raise UsageError(f"{what} is {value!r}; it must be a number above 0")
+                raise UsageError(f"{_option(what)} is {value!r}; it must be a number above 0")
         if not (math.isfinite(self.prune) and (self.prune == 0 or self.prune >= 1)):
-            raise UsageError(f"prune is {self.prune!r}; it must be 0 (train all) or a multiple of the target from 1 up")
+            raise UsageError(
+                f"--prune is {self.prune!r}; it must be 0 (train all) or a multiple of the target from 1 up"
+            )
         if self.resolution is not None and self.resolution < MIN_RESOLUTION:
-            raise UsageError(f"resolution is {self.resolution}; it must be {MIN_RESOLUTION} px or more")
+            raise UsageError(f"--resolution is {self.resolution}; it must be {MIN_RESOLUTION} px or more")
         known = {"space": SPACES, "strategy": STRATEGIES, "reward": REWARDS}
         known |= {"strides": STRIDE_RULES} if self.strides is not None else {}
         for what, names in known.items():
             if getattr(self, what) not in names:
-                raise UnknownNameError(what, getattr(self, what), names)
+                raise UnknownNameError(_option(what), getattr(self, what), names)
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"--seed is {self.seed}; it must be 0 or more, and fit 63 bits")
+        # Now rather than after the calibration.
+        Reward(self.reward, self.target_ms, self.alpha, self.beta)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, as the study keeps them."""
         return asdict(self)
+
+
+def _option(field: str) -> str:
+    """What the command line calls it."""
+    return "--" + field.removesuffix("_s").replace("_", "-")

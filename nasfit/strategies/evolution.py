@@ -19,7 +19,7 @@ class EvolutionSettings:
     """Sizes of regularized evolution; the defaults suit searches of 50 to 1,000 trials (benchmarks/strategies.py).
 
     population: complete trials alive, the oldest dies. tournament: members drawn, with replacement, of which the best
-    becomes a parent. first: complete trials before the first child; until then proposals are random. retries: tries for
+    becomes a parent. first: complete or pruned trials before the first child; until then proposals are random. retries: tries for
     a point not seen before; each adds one mutation, so that an exhausted neighbourhood is left. Raises UsageError.
     """
 
@@ -41,7 +41,8 @@ class EvolutionSettings:
 class Evolution:
     """Aging evolution with tournaments (algorithm 1 of the paper); a `Strategy`.
 
-    Only complete trials enter the population. A point told or proposed before is proposed again only where
+    Only complete trials enter the population; until there are `settings.first` of them, pruned ones are parents too, so
+    that a limit which random points seldom meet is approached. A point told or proposed before is proposed again only where
     `settings.retries` tries found no new one, as in a small space.
     """
 
@@ -56,6 +57,7 @@ class Evolution:
         self.settings = settings or EvolutionSettings()
         self._draws = Draws("evolution", option_counts, seed=seed, asked=asked)
         self._population: deque[tuple[Tokens, float]] = deque(maxlen=self.settings.population)
+        self._pruned: deque[tuple[Tokens, float]] = deque(maxlen=self.settings.population)
         self._seen: set[Tokens] = set()
 
     def ask(self, n: int) -> list[Tokens]:
@@ -67,19 +69,21 @@ class Evolution:
         return proposals
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Adds the complete ones to the population, in order."""
+        """Adds the complete ones to the population, in order, and keeps the pruned ones in reserve."""
         require_told(outcomes, self._draws.option_counts)
         for outcome in outcomes:
             self._seen.add(tuple(outcome.tokens))
-            if outcome.state == "complete":
-                assert outcome.reward is not None, "Outcome checks it"
-                self._population.append((tuple(outcome.tokens), outcome.reward))
+            if outcome.reward is not None and outcome.state != "failed":
+                members = self._population if outcome.state == "complete" else self._pruned
+                members.append((tuple(outcome.tokens), outcome.reward))
 
     def _proposal(self, generator: np.random.Generator) -> Tokens:
-        if len(self._population) < self.settings.first:
+        members = self._members()
+        if len(members) < self.settings.first:
             tries = (self._draws.anywhere(generator) for _ in range(self.settings.retries + 1))
         else:
-            parent = self._parent(generator)
+            drawn = generator.integers(len(members), size=self.settings.tournament)
+            parent = max((members[index] for index in drawn), key=lambda member: member[1])[0]
             tries = (
                 mutated(parent, self._draws.option_counts, generator, mutations=1 + number)
                 for number in range(self.settings.retries + 1)
@@ -89,9 +93,10 @@ class Evolution:
                 break
         return point
 
-    def _parent(self, generator: np.random.Generator) -> Tokens:
-        drawn = generator.integers(len(self._population), size=self.settings.tournament)
-        return max((self._population[index] for index in drawn), key=lambda member: member[1])[0]
+    def _members(self) -> Sequence[tuple[Tokens, float]]:
+        """Who may become a parent."""
+        enough = len(self._population) >= self.settings.first
+        return self._population if enough else [*self._population, *self._pruned]
 
 
 def mutated(

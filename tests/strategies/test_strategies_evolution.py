@@ -53,6 +53,15 @@ def test_the_oldest_dies_even_if_it_is_the_best():
     assert all(differing(child, best) > 20 for child in evolution.ask(5))
 
 
+def test_while_few_are_complete_the_best_of_the_pruned_are_parents():
+    settings = EvolutionSettings(population=10, tournament=200, first=3)
+    evolution = Evolution((2,) * 30, seed=0, settings=settings)
+    evolution.tell([Outcome((0,) * 30, 0.1, None, 9.0, "pruned")] * 2 + [Outcome((1,) * 30, 0.2, None, 5.0, "pruned")])
+    assert all(differing(child, (1,) * 30) <= 3 for child in evolution.ask(10))
+    evolution.tell([complete((0,) * 30, 0.1)] * 3)
+    assert all(sum(child) <= 3 for child in evolution.ask(10))
+
+
 @pytest.mark.parametrize("state", ["pruned", "failed"])
 def test_only_complete_trials_become_parents(state):
     settings = EvolutionSettings(population=3, tournament=50, first=3)

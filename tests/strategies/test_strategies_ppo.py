@@ -134,7 +134,7 @@ def test_entropy_starts_at_that_of_the_uniform_policy():
 def test_failed_outcomes_count_for_nothing_and_pruned_ones_for_their_reward():
     strategy, plain = PPO(COUNTS, seed=0), PPO(COUNTS, seed=0)
     points = plain.ask(10)
-    strategy.tell(rewarded(points[:4], [None] * 4, "failed"))
+    strategy.tell(rewarded(points[:6], [None, None, None, 9.0, 9.0, 9.0], "failed"))
     strategy.tell(rewarded(points[:5], [0.1, 0.2, 0.3, 0.4, 0.5], "pruned"))
     assert strategy.diagnostics is None
     strategy.tell(rewarded(points[5:], [0.6, 0.7, 0.8, 0.9, 1.0]))
@@ -146,6 +146,16 @@ def test_tuned_proposes_new_points_while_there_are_some():
     strategy = PPO((3, 4), seed=0, settings=dataclasses.replace(TUNED, retries=300))
     assert len(set(strategy.ask(12))) == 12
     assert len(strategy.ask(2)) == 2
+
+
+def test_tuned_leaves_the_one_point_of_a_collapsed_policy_and_paper_stays():
+    for settings, fewest, most in ((TUNED, 15, 20), (PAPER, 1, 1)):
+        strategy = PPO((4, 2, 2, 3, 3, 3) * 5, seed=0, settings=settings)
+        with torch.no_grad():
+            strategy._controller.biases_TK[:, 0] = 50.0
+        points = strategy.ask(20)
+        assert fewest <= len(set(points)) <= most
+        assert all(sum(token != 0 for token in point) < 15 for point in points)
 
 
 def test_the_callers_thread_count_is_left_alone():

@@ -4,7 +4,7 @@ Published networks are measured in fresh runs, on the machine as it is and with 
 Printed for each resolution: spread of each network's headline over the runs, the bias of the hogged runs, whether the
 order of networks that are no tie stays the same, and networks a minute from module to latency.
 
-    python benchmarks/latency.py [--quick] [--hog spin|memory] [--no-realtime] [--json FILE]
+    python benchmarks/latency.py [--quick] [--hog spin|memory] [--no-realtime] [--json]
 
 `spin` only takes the cores; `memory` streams arrays through the shared cache as well, which no clock can take out.
 """
@@ -19,10 +19,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,17 +45,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="3 runs instead of 5, full width only (below 50 s)")
     parser.add_argument("--hog", choices=sorted(HOGS), default="spin", help="what keeps the cores busy")
     parser.add_argument("--no-realtime", action="store_true", help="as where real-time priority is not granted")
-    parser.add_argument("--json", type=Path, help="write every figure to this file")
+    parser.add_argument("--json", action="store_true", help="print every figure as JSON, the table to stderr")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     runs, widths = (3, WIDTHS[:1]) if arguments.quick else (5, WIDTHS)
     device = open_device("local", realtime=not arguments.no_realtime)
     figures: dict[str, Any] = {"machine": asdict(device.describe()), "hog": arguments.hog}
-    print(figures["machine"], "hog:", arguments.hog)
-    for resolution in (32, 224):
-        figures[str(resolution)] = at_resolution(resolution, device, runs, widths, arguments.hog)
+    with redirect_stdout(sys.stderr) if arguments.json else nullcontext():
+        print(figures["machine"], "hog:", arguments.hog)
+        for resolution in (32, 224):
+            figures[str(resolution)] = at_resolution(resolution, device, runs, widths, arguments.hog)
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+        print(json.dumps(figures, indent=1))
 
 
 def at_resolution(resolution: int, device: Device, runs: int, widths: tuple[float, ...], hog: str) -> dict[str, Any]:

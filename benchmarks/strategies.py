@@ -140,18 +140,18 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="one thread each")
     parser.add_argument("--quick", action="store_true", help="2 seeds to 200 samples: under a minute")
-    parser.add_argument("--json", type=Path, help="also write quartiles and circumstances to this file")
+    parser.add_argument("--json", action="store_true", help="print quartiles and circumstances as JSON instead")
     arguments = parser.parse_args()
     if not (arguments.table / "accel_nasbench.py").exists():
         print("no accel_nasbench.py found; give its directory with --table DIR", file=sys.stderr)
         return 2
     seeds, samples = (2, 200) if arguments.quick else (arguments.seeds, arguments.samples)
     rows = gaps(arguments.table.resolve(), seeds, samples, arguments.processes)
-    print(printed(rows))
     if arguments.json:
         content = {**circumstances(), "target_ms": TARGET_MS, "seeds": seeds, "asked_at_once": ASKED_AT_ONCE}
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps({**content, "rows": rows}, indent=1) + "\n")
+        print(json.dumps({**content, "rows": rows}, indent=1))
+    else:
+        print(printed(rows))
     return 0
 
 

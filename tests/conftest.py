@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +64,28 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels[..., channel] += 100
             Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def command() -> list[str]:
+    """The `nasfit` command, installed or not."""
+    return [sys.executable, "-c", "from nasfit.cli import main; main()"]
+
+
+@pytest.fixture(scope="session")
+def small_search(pictures: Path, command: list[str]) -> list[str]:
+    """A search of the generated pictures that takes seconds; add --study."""
+    options = "--target-ms 0.5 --width 0.35 --strides early --proxy-images 64 --max-trials 4 --budget 12s --workers 2"
+    return [*command, "search", str(pictures), *options.split()]
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, small_search: list[str]) -> tuple[Path, dict[str, Any], str]:
+    """One search run to its end by the command line: directory, the JSON it printed, and stderr. Copy before writing."""
+    path = tmp_path_factory.mktemp("finished") / "study"
+    done = subprocess.run([*small_search, "--study", str(path), "--json"], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return path, json.loads(done.stdout), done.stderr
 
 
 def _any_block(draw: random.Random) -> Block:

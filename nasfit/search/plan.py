@@ -127,7 +127,7 @@ class _Rung:
         for name, network in networks.items():
             result = found[str(network)]
             if isinstance(result, TrialFailure):
-                raise StudyError(f"the device cannot run {network}: {result}; `nasfit doctor` may tell why")
+                raise StudyError(f"the device cannot run {network}: {result}; check that onnxruntime works here")
             values[name] = result.latency_ms
         return values
 

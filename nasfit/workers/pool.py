@@ -156,7 +156,7 @@ class Pool:
             return
         self._bad_starts += 1
         if self._bad_starts >= most_bad_starts:
-            error = NasfitError(f"a worker process cannot start: {answer}; `nasfit doctor` may tell why")
+            error = NasfitError(f"a worker process cannot start: {answer}; use fewer workers or free memory")
             for note in getattr(answer, "__notes__", ()):
                 error.add_note(note)
             raise error

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from nasfit.search.evaluate import screened, trained
+from nasfit.search.finale import entrants
+from nasfit.search.loop import run_trials
+from nasfit.search.plan import extreme
+from nasfit.search.setup import Setup
+from nasfit.study import Proposal, Trial, TrialState
+
+
+def proposed(setup: Setup, *points: tuple[int, ...]) -> list[Trial]:
+    return setup.study.propose([Proposal(point, str(setup.architecture(point)), seed=0) for point in points])
+
+
+def two_points_of_one_network(setup: Setup) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The skip of a block of one layer that halves its input is built nowhere."""
+    small = extreme(setup.space, min)
+    for place in range(len(small)):
+        other = (*small[:place], (small[place] + 1) % setup.space.option_counts[place], *small[place + 1 :])
+        if setup.architecture(small) == setup.architecture(other):
+            return small, other
+    raise AssertionError("no such pair; look for another one")
+
+
+def test_equal_networks_are_trained_once_and_answered_later(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened()
+    point, other = two_points_of_one_network(setup)
+    hopeful = list(screened(setup, proposed(setup, point, other)))
+    assert [trial.state for trial in hopeful] == [TrialState.RUNNING] * 2
+    first, second = trained(setup, hopeful)
+    assert "train" in first.seconds
+    assert "train" not in second.seconds
+    assert second.duplicate_of == first.number
+    assert (second.accuracy, second.reward, second.latency_ms) == (first.accuracy, first.reward, first.latency_ms)
+    assert first.reward == setup.reward(first.accuracy, first.latency_ms)
+    setup.study.finish([first, second])
+    (again,) = screened(setup, proposed(setup, point))
+    assert (again.state, again.duplicate_of, again.accuracy) == (TrialState.COMPLETE, first.number, first.accuracy)
+
+
+def test_above_the_limit_is_pruned_at_chance(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(target_ms=0.001)
+    point, other = two_points_of_one_network(setup)
+    first, second = screened(setup, proposed(setup, point, other))
+    assert first.state is TrialState.PRUNED
+    assert first.reward == pytest.approx(setup.reward(1 / 3, first.latency_ms))
+    assert first.accuracy is None
+    assert "more than 1.1 times the target" in first.reason
+    assert (second.state, second.duplicate_of) == (TrialState.PRUNED, first.number)
+
+
+def test_without_pruning_everything_is_worth_training(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(target_ms=0.001, prune=0)
+    (trial,) = screened(setup, proposed(setup, extreme(setup.space, min)))
+    assert trial.state is TrialState.RUNNING
+    assert trial.latency_ms > 0.0011
+
+
+def test_a_killed_worker_fails_its_trial_alone(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(proxy_images=1500)
+    small = extreme(setup.space, min)
+    hopeful = list(screened(setup, proposed(setup, small, (small[0] ^ 1, *small[1:]))))
+    killer = threading.Timer(0.5, os.kill, (setup.pool.pids[0], signal.SIGKILL))
+    killer.start()
+    by_state = {trial.state: trial for trial in trained(setup, hopeful)}
+    assert set(by_state) == {TrialState.FAILED, TrialState.COMPLETE}
+    assert "SIGKILL" in by_state[TrialState.FAILED].reason
+    setup.study.finish(list(by_state.values()))
+    after = [event.trial for event in run_trials(opened(max_trials=2))]
+    assert TrialState.COMPLETE in {trial.state for trial in after}
+
+
+def test_the_winner_is_chosen_by_promotion_and_once(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(target_ms=1.0)
+    small = extreme(setup.space, min)
+    points = [small, (small[0] ^ 1, *small[1:]), (small[0], small[1] ^ 1, *small[2:])]
+    values = [(0.9, 0.9), (0.8, 0.9), (0.7, 0.4)]
+    trials = []
+    for trial, (accuracy, latency_ms) in zip(proposed(setup, *points), values, strict=True):
+        changes = {"state": TrialState.COMPLETE, "accuracy": accuracy, "latency_ms": latency_ms, "reward": accuracy}
+        trials.append(Trial(**{**trial.__dict__, **changes}))
+    setup.study.finish(trials)
+    lucky, solid, fast = (trial.architecture for trial in trials)
+    setup.study.put_document("promotions", {lucky: 0.5, solid: 0.6})
+    chosen = entrants(setup)
+    found = [entrant.architecture for entrant in chosen if entrant.origin == "found"]
+    assert found == [solid, fast]
+    assert [entrant.name for entrant in chosen[2:4]] == ["mobilenet-v2 x0.25", "mobilenet-v2 x0.35"]
+    setup.study.put_document("promotions", {lucky: 0.9, solid: 0.6})
+    assert entrants(setup) == chosen

@@ -9,8 +9,8 @@ from typing import Any
 from nasfit.errors import DataError, StudyError
 from nasfit.objective import pareto_front
 from nasfit.search import Plan, Result, Settings, best_under
+from nasfit.search.random_share import random_share
 from nasfit.search.result import RandomShare
-from nasfit.search.run import random_share
 from nasfit.study import Study, Trial, TrialState
 from nasfit.tasks import open_saved
 

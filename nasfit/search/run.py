@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,13 +21,13 @@ from nasfit.search.events import Event, Finished, Planned, Prepared
 from nasfit.search.finale import contenders, entrants, promoted, trained_fully
 from nasfit.search.loop import run_trials
 from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
-from nasfit.search.result import Contender, RandomShare, Result
+from nasfit.search.random_share import random_share
+from nasfit.search.result import Contender, Result
 from nasfit.search.settings import MAY_CHANGE, Settings
 from nasfit.search.setup import Setup
 from nasfit.space import SearchSpace, named_space
-from nasfit.study import Study, Trial, TrialState
-from nasfit.study.database import FILE as STUDY_FILE
-from nasfit.tasks.loading import find
+from nasfit.study import Study, TrialState, holds_study
+from nasfit.tasks import find
 from nasfit.workers import Pool, available_cores
 
 
@@ -56,7 +55,7 @@ def run_search(settings: Settings, path: Path, space: SearchSpace | None = None)
 
 def _opened(settings: Settings, path: Path) -> Study:
     may_change: tuple[str, ...] = MAY_CHANGE
-    if (path / STUDY_FILE).exists():
+    if holds_study(path):
         with Study.open(path, read_only=True) as study:
             if study.document("plan") is None:
                 # Nothing depends on the settings yet; whoever mends a wrong one may use the same directory.
@@ -113,33 +112,6 @@ def _best(found: list[Contender], target_ms: float) -> int | None:
     """The first of the search's networks, in their order before the test, whose exported file meets the target."""
     meeting = [i for i, c in enumerate(found) if c.origin == "found" and c.latency_ms <= target_ms]
     return meeting[0] if meeting else None
-
-
-def random_share(trials: list[Trial]) -> RandomShare:
-    """What the random first batch reached, and what that lets one expect of random search at the same cost."""
-    complete = [t for t in trials if t.state is TrialState.COMPLETE and t.duplicate_of is None and t.reward is not None]
-    rewards = [t.reward for t in complete if t.origin == "random" and t.reward is not None]
-    expected = None
-    if len(rewards) >= 5:
-        expected = _expected_best(rewards, len(complete))
-    return RandomShare(
-        trials=sum(t.origin == "random" for t in trials),
-        trained=len(rewards),
-        best=max(rewards, default=None),
-        expected=expected,
-        found=max((t.reward for t in complete if t.reward is not None), default=None),
-    )
-
-
-def _expected_best(values: list[float], number: int) -> float:
-    """The largest of `number` draws to expect, after a few: a normal fitted to the upper half of `values`.
-
-    Networks that did not learn at all make a long lower tail that says nothing about the best. Blom's approximation.
-    """
-    middle = statistics.median(values)
-    upper = [value - middle for value in values if value >= middle]
-    spread = (sum(step * step for step in upper) / len(upper)) ** 0.5
-    return middle + spread * statistics.NormalDist().inv_cdf((number - 0.375) / (number + 0.25))
 
 
 def versions() -> dict[str, str]:

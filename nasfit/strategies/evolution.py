@@ -19,8 +19,9 @@ class EvolutionSettings:
     """Sizes of regularized evolution; the defaults suit searches of 50 to 1,000 trials (benchmarks/strategies.py).
 
     population: complete trials alive, the oldest dies. tournament: members drawn, with replacement, of which the best
-    becomes a parent. first: complete or pruned trials before the first child; until then proposals are random. retries: tries for
-    a point not seen before; each adds one mutation, so that an exhausted neighbourhood is left. Raises UsageError.
+    becomes a parent. first: complete or pruned trials before the first child; until then proposals are random. retries:
+    tries for a point not seen before; each adds one mutation, so that an exhausted neighbourhood is left. Raises
+    UsageError.
     """
 
     population: int = 50
@@ -42,8 +43,8 @@ class Evolution:
     """Aging evolution with tournaments (algorithm 1 of the paper); a `Strategy`.
 
     Only complete trials enter the population; until there are `settings.first` of them, pruned ones are parents too, so
-    that a limit which random points seldom meet is approached. A point told or proposed before is proposed again only where
-    `settings.retries` tries found no new one, as in a small space.
+    that a limit which random points seldom meet is approached. A point told or proposed before is proposed again only
+    where `settings.retries` tries found no new one, as in a small space.
     """
 
     def __init__(

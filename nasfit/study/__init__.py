@@ -6,7 +6,8 @@ returns, so a killed search continues where it stopped. One process drives a stu
 meanwhile.
 """
 
+from nasfit.study.database import holds_study
 from nasfit.study.study import Study
 from nasfit.study.trial import Proposal, Trial, TrialState
 
-__all__ = ["Proposal", "Study", "Trial", "TrialState"]
+__all__ = ["Proposal", "Study", "Trial", "TrialState", "holds_study"]

@@ -60,7 +60,7 @@ class Study:
         Raises StudyError if there is one already or other files are there, UsageError if JSON cannot hold a setting.
         """
         path, settings = Path(path), plain(settings)
-        if (path / database.FILE).exists():
+        if database.holds_study(path):
             raise StudyError(f"{str(path)!r} holds a study already; continue it, or name another directory")
         with ExitStack() as undo:
             with told(path):
@@ -75,7 +75,7 @@ class Study:
         Raises StudyError if there is none, its file is damaged or newer than this nasfit, or another process drives it.
         """
         path = Path(path)
-        if not (path / database.FILE).is_file():
+        if not database.holds_study(path):
             raise StudyError(
                 f"{str(path)!r} holds no study (no {database.FILE} in it); check the path given to --study"
             )
@@ -102,7 +102,7 @@ class Study:
         other difference, and what `open` and `create` raise.
         """
         path, settings = Path(path), plain(settings)
-        if not (path / database.FILE).exists():
+        if not database.holds_study(path):
             return cls.create(path, settings, clock=clock)
         study = cls.open(path, clock=clock)
         try:
@@ -268,6 +268,6 @@ def _locked_directory(path: Path, undo: ExitStack) -> DriverLock:
         )
     lock = DriverLock(path)
     undo.callback(lock.release)
-    if (path / database.FILE).exists():
+    if database.holds_study(path):
         raise StudyError(f"{str(path)!r} holds a study already; continue it, or name another directory")
     return lock

@@ -5,7 +5,7 @@ on disk and shared by worker processes as read-only memory maps. Nothing here im
 """
 
 from nasfit.tasks.dataset import ClassificationData, Images, Labels, Split, from_arrays
-from nasfit.tasks.loading import MAX_RESOLUTION, MIN_RESOLUTION, NAMES, load
+from nasfit.tasks.loading import MAX_RESOLUTION, MIN_RESOLUTION, NAMES, find, load
 from nasfit.tasks.metric import LABEL_SMOOTHING, LOSS, top1
 from nasfit.tasks.saved import open_saved, save
 
@@ -19,6 +19,7 @@ __all__ = [
     "Images",
     "Labels",
     "Split",
+    "find",
     "from_arrays",
     "load",
     "open_saved",

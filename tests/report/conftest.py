@@ -11,7 +11,7 @@ import pytest
 from nasfit.architecture import Architecture, adapted, count, published
 from nasfit.report import Story
 from nasfit.search import Contender, Plan, Result, Settings
-from nasfit.search.run import random_share
+from nasfit.search.random_share import random_share
 from nasfit.study import Trial, TrialState
 
 TARGET_MS = 0.5

@@ -63,7 +63,7 @@ def test_without_pruning_everything_is_worth_training(opened) -> None:  # type: 
 
 
 def test_a_killed_worker_fails_its_trial_alone(opened) -> None:  # type: ignore[no-untyped-def]
-    setup = opened(proxy_images=1500)
+    setup = opened(proxy_images=400)
     small = extreme(setup.space, min)
     hopeful = list(screened(setup, proposed(setup, small, (small[0] ^ 1, *small[1:]))))
     killer = threading.Timer(0.5, os.kill, (setup.pool.pids[0], signal.SIGKILL))
@@ -72,7 +72,9 @@ def test_a_killed_worker_fails_its_trial_alone(opened) -> None:  # type: ignore[
     assert set(by_state) == {TrialState.FAILED, TrialState.COMPLETE}
     assert "SIGKILL" in by_state[TrialState.FAILED].reason
     setup.study.finish(list(by_state.values()))
+    setup.study.close()
     after = [event.trial for event in run_trials(opened(max_trials=2))]
+    assert after
     assert TrialState.COMPLETE in {trial.state for trial in after}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nasfit.errors import StudyError
 from nasfit.search import Contender, RandomShare, Result, best_under, gain, speedup
-from nasfit.search.run import random_share
+from nasfit.search.random_share import random_share
 from nasfit.study import Trial, TrialState
 
 

@@ -1,0 +1,216 @@
+"""What the commands print, in this process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from nasfit.architecture import Architecture
+from nasfit.cli import main
+from nasfit.cli.quantities import duration, seconds
+from nasfit.errors import UsageError
+from nasfit.export import check_parity
+from nasfit.models import build
+from nasfit.search import Settings
+from nasfit.study import Study
+
+Run = Callable[..., tuple[int, str, str]]
+Finished = tuple[Path, dict[str, Any], str]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def called(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["nasfit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return called
+
+
+def test_count_prints_the_published_numbers(run: Run) -> None:
+    code, out, _ = run("count", "mnasnet-a1", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert (document["parameters"], document["madds"]) == (3_887_038, 311_579_072)
+    assert sum(row["madds"] for row in document["rows"]) == document["madds"]
+    assert document["blocks"].startswith("r1_k3_s11_e1_i32_o16_noskip")
+    code, text, _ = run("count", "mnasnet-a1")
+    assert "3,887,038" in text
+    assert run("count", document["architecture"])[1] == text
+    assert run("count", "mnasnet-a1", "--width", "0.5")[1] != text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["mnasnet-a2"], "did you mean 'mnasnet-a1'"),
+        (["in3@224 stem32s2 | nonsense"], "nonsense"),
+        (["mnasnet-a1", "--width", "nan"], "width"),
+        (["mnasnet-a1", "--width", "-1"], "width"),
+        (["in3@24 stem8s2 | x", "--width", "0.5"], "--width 0.5 goes with a published network"),
+    ],
+)
+def test_count_refuses_with_one_message(run: Run, arguments: list[str], words: str) -> None:
+    refused(run("count", *arguments), words)
+
+
+def refused(ended: tuple[int, str, str], words: str) -> None:
+    code, out, err = ended
+    assert code == 2, err
+    assert out == ""
+    assert words in err
+    assert "Traceback" not in err
+    assert err.lower().count("error: ") == 1
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    def painted(place: Path, number: int) -> None:
+        place.mkdir(parents=True)
+        for index in range(number):
+            pixels = np.random.default_rng(index).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(place / f"{index}.png")
+
+    (tmp_path / "empty").mkdir()
+    painted(tmp_path / "one" / "cat", 5)
+    painted(tmp_path / "single" / "cat", 5)
+    painted(tmp_path / "single" / "dog", 1)
+    painted(tmp_path / "good" / "cat", 5)
+    painted(tmp_path / "good" / "dog", 5)
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.doc").write_text("x")
+    (tmp_path / "file").write_text("x")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "words"),
+    [
+        ("missing", "", "neither a known data set nor a folder"),
+        ("goood", "", "did you mean"),
+        ("empty", "", "empty"),
+        ("one", "", "one"),
+        ("single", "", "dog"),
+        ("good", "--space mnasnt", "did you mean 'mnasnet'"),
+        ("good", "--strategy evolve", "evolution"),
+        ("good", "--reward sotf", "did you mean 'soft'"),
+        ("good", "--device locl", "did you mean 'local'"),
+        ("good", "--device ssh:pi", "not available"),
+        ("good", "--strides odd", "strides"),
+        ("good", "--target-ms 0", "--target-ms is 0.0"),
+        ("good", "--target-ms -3", "--target-ms is -3.0"),
+        ("good", "--target-ms nan", "--target-ms is nan"),
+        ("good", "--target-ms abc", "--target-ms"),
+        ("good", "--budget soon", "'soon' is no duration"),
+        ("good", "--budget 0s", "no time at all"),
+        ("good", "--alpha 1", "alpha is 1.0"),
+        ("good", "--study foreign", "holds no study but other files"),
+        ("good", "--study file", "a file is where a directory is needed"),
+        ("good", "--study /proc/nasfit", "/proc/nasfit"),
+    ],
+)
+def test_search_refuses_with_one_message(
+    run: Run, folders: Path, monkeypatch: pytest.MonkeyPatch, data: str, options: str, words: str
+) -> None:
+    if "/proc" in options and not Path("/proc").is_dir():
+        pytest.skip("no /proc here to stand for a directory that cannot be written")
+    monkeypatch.chdir(folders)
+    given = options.split()
+    defaults = [] if "--target-ms" in given else ["--target-ms", "5"]
+    where = [] if "--study" in given else ["--study", "study"]
+    refused(run("search", f"./{data}", *defaults, *where, *given), words)
+    if given:
+        assert not Path("study").exists()
+
+
+def test_a_mistyped_data_name_is_recognised(run: Run, tmp_path: Path) -> None:
+    refused(run("search", "fashon-mnist", "--target-ms", 5, "--study", tmp_path / "s"), "did you mean 'fashion-mnist'")
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_study_of_other_settings_or_a_newer_version_is_refused(run: Run, folders: Path, tmp_path: Path) -> None:
+    import sqlite3
+
+    path, data = tmp_path / "kept", str(folders / "good")
+    with Study.create(path, Settings(data, 7.0).as_json()) as study:
+        study.put_document("plan", {"width": 1.0})
+    search = ("search", data, "--study", path, "--target-ms")
+    refused(run(*search, 5), "target_ms: stored 7, given 5")
+    connection = sqlite3.connect(path / "study.sqlite")
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    refused(run(*search, 7), "format 999")
+    refused(run("show", path), "format 999")
+
+
+def test_show_before_there_is_anything(run: Run, tmp_path: Path) -> None:
+    Study.create(tmp_path / "s", Settings("d", 7.0).as_json()).close()
+    code, out, _ = run("show", tmp_path / "s")
+    assert code == 0
+    assert "no trained network meets 7 ms yet" in out
+    document = json.loads(run("show", tmp_path / "s", "--json")[1])
+    assert document == {"target_ms": 7.0, "trials": {}, "front": [], "best": None, "result": None}
+    refused(run("show", tmp_path), "holds no study")
+
+
+def test_a_search_delivers_what_it_prints(run: Run, finished: Finished) -> None:
+    path, printed, _ = finished
+    assert (path / "report.html").stat().st_size > 1000
+    with Image.open(path / "front.png") as front:
+        assert min(front.size) > 100
+    contenders = printed["result"]["contenders"]
+    assert {contender["origin"] for contender in contenders} == {"found", "baseline"}
+    for contender in contenders:
+        network = Architecture.parse(contender["architecture"])
+        module = build(network)
+        module.load_state_dict(load_file(path / contender["weights"]))
+        module.eval()
+        content = (path / contender["onnx"]).read_bytes()
+        images = np.random.default_rng(0).normal(size=(3, 3, 24, 24)).astype(np.float32)
+        import torch
+
+        assert check_parity(module, content, torch.from_numpy(images)) < 1e-3
+        session = onnxruntime.InferenceSession(content)
+        assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["blue", "green", "red"]
+    shown = json.loads(run("show", path, "--json")[1])
+    assert shown["result"] == printed["result"]
+    assert shown["trials"]["complete"] >= 1
+    assert shown["best"]["latency_ms"] <= shown["target_ms"] == 0.5
+    text = run("show", path)[1]
+    assert "best under the limit" in text
+    assert "tested once" in text
+
+
+def test_without_a_terminal_progress_is_plain_lines(finished: Finished) -> None:
+    lines = finished[2].strip().splitlines()
+    assert len(lines) > 3
+    assert all(line.startswith("[") for line in lines)
+    assert "\x1b" not in finished[2]
+    assert "\r" not in finished[2]
+
+
+def test_durations_are_read_and_written() -> None:
+    assert [seconds(text) for text in ("90s", "20m", "2h", "1.5d", "1h30m", " 1 H ")] == [
+        90,
+        1200,
+        7200,
+        129600,
+        5400,
+        3600,
+    ]
+    assert [duration(value) for value in (-1, 45, 200, 7500)] == ["0s", "45s", "3m 20s", "2h 05m"]
+    for text in ("", "10", "m", "-5m", "1h 5", "nan"):
+        with pytest.raises(UsageError, match="is no duration"):
+            seconds(text)

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nasfit.cli.progress import View
-from nasfit.cli.showing import answer
+from nasfit.cli.showing import conclusion
 from nasfit.report import write_report
-from nasfit.search import Finished, Result, Settings, run_search
+from nasfit.search import Finished, Settings, run_search
 
 
 def run(settings: Settings, study: Path | None, *, as_json: bool = False) -> None:
@@ -36,7 +36,10 @@ def run(settings: Settings, study: Path | None, *, as_json: bool = False) -> Non
     if as_json:
         print(json.dumps({"study": str(path), "report": str(page), "result": result.as_json()}, indent=1))
     else:
-        _conclude(result, settings, path, page)
+        print()
+        for line in conclusion(path):
+            print(line)
+        print(f"report    {page}")
 
 
 def default_study(settings: Settings) -> Path:
@@ -48,13 +51,6 @@ def default_study(settings: Settings) -> Path:
 def command_line() -> str:
     """The command as it was typed, quoted for a shell."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _conclude(result: Result, settings: Settings, path: Path, page: Path) -> None:
-    print()
-    for line in answer(result, settings.target_ms, path):
-        print(line)
-    print(f"report    {page}")
 
 
 @contextmanager

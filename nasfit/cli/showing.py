@@ -12,7 +12,8 @@ from nasfit.architecture import Architecture, write_blocks
 from nasfit.cli.progress import points
 from nasfit.errors import ArchitectureError
 from nasfit.objective import pareto_front
-from nasfit.search import Contender, Result, best_under, gain, speedup
+from nasfit.report import answer, story_of
+from nasfit.search import Result, best_under
 from nasfit.study import Study, Trial, TrialState
 
 
@@ -38,7 +39,7 @@ def run(path: Path, *, as_json: bool) -> None:
         print(f"\n{_blocks(best.architecture)}")
     if result:
         print()
-        for line in answer(result, target_ms, path):
+        for line in conclusion(path):
             print(line)
 
 
@@ -48,36 +49,29 @@ def front_of(trials: list[Trial]) -> list[Trial]:
     return [complete[i] for i in pareto_front([(t.accuracy or 0.0, t.latency_ms or 0.0) for t in complete])]
 
 
-def answer(result: Result, target_ms: float, path: Path) -> Iterator[str]:
-    """The result in a few lines: the network handed over, the comparison, where things are."""
-    header = f"{'network':<20}{'test accuracy':>14}{'ms':>9}{'parameters':>13}{'multiply-adds':>15}"
+def conclusion(path: Path) -> Iterator[str]:
+    """A finished study in a few lines: the comparison, the verdict in the report's words, where things are."""
+    with Study.open(path, read_only=True) as study:
+        story = story_of(study)
+    result = story.result
+    if result is None:
+        return
     yield f"trained on {result.final_images:,} pictures each, tested once, measured in one session:"
-    yield header
+    yield f"{'network':<20}{'test accuracy':>14}{'ms':>9}{'parameters':>13}{'multiply-adds':>15}"
     for contender in sorted(result.contenders, key=lambda c: c.latency_ms):
         yield (
             f"{contender.name:<20}{points(contender.accuracy):>14}{contender.latency_ms:>9.3g}"
             f"{contender.parameters:>13,}{contender.madds:>15,}"
         )
+    told = answer(story)
     yield ""
-    if result.best is None:
-        yield f"no network meets {target_ms:g} ms; raise --target-ms or --budget, or lower --width"
-        return
-    best = result.contenders[result.best]
-    yield f"answer    {best.name}: {points(best.accuracy)} at {best.latency_ms:.3g} ms (limit {target_ms:g} ms)"
-    yield f"against   {comparison(best, result)}"
-    yield f"blocks    {_blocks(best.architecture)}"
-    yield f"files     {path / best.onnx} and {path / best.weights}"
-
-
-def comparison(best: Contender, result: Result) -> str:
-    """The network handed over against MobileNetV2, in words."""
-    faster, better = speedup(best, result.baselines), gain(best, result.baselines)
-    words = []
-    if faster is not None:
-        words.append(f"{faster:.2f}x the speed of the best MobileNetV2 that it equals or beats in accuracy")
-    if better is not None:
-        words.append(f"{100 * better:+.2f} points against the best MobileNetV2 that is as fast")
-    return "; ".join(words) or "every MobileNetV2 tried is slower and more accurate"
+    yield told.headline
+    yield from told.sentences
+    yield from (f"warning: {warning}" for warning in told.warnings)
+    if result.best is not None:
+        best = result.contenders[result.best]
+        yield f"blocks    {_blocks(best.architecture)}"
+        yield f"files     {path / best.onnx} and {path / best.weights}"
 
 
 def _blocks(text: str) -> str:

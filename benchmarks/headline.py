@@ -63,7 +63,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="fashion-mnist")
-    parser.add_argument("--target-ms", type=float, default=0.2)
+    parser.add_argument("--target-ms", type=float, default=0.25)
     parser.add_argument("--budget", default="20m")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--strategy", default="evolution")

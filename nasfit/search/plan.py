@@ -17,20 +17,24 @@ from nasfit.tasks import ClassificationData
 from nasfit.training import Recipe, TrainingJob, training_speed
 from nasfit.workers import Pool
 
-SEARCH_SHARE, PROMOTION_SHARE = 0.55, 0.15
+SEARCH_SHARE, PROMOTION_SHARE = 0.5, 0.12
 WANTED_TRIALS = 48
 PROXY_IMAGES = 20_000
 LEAST_IMAGES = 2_000
 
-# Cheapest to train first. Stepping up stops where the target lies inside the space or trials become too few.
-RUNGS = ((0.35, "early"), (0.5, "early"), (0.75, "early"), (1.0, "early"), (0.5, "late"), (1.0, "late"))
+# From fast to slow networks. Late halvings are worth more accuracy at equal latency than wide early ones.
+RUNGS = ((0.35, "early"), (0.35, "late"), (0.5, "late"), (0.75, "late"), (1.0, "late"))
+# Stepping up goes on while the smallest network needs at most this share of the target, so that there is a choice,
+ROOM = 0.6
+# and while a trial within the budget still sees this share of the pictures it should.
+LEAST_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Plan:
     """What the calibration chose, for one study.
 
-    speed: images a second that one worker trains a middling network of the space at. trial_s: seconds of one trial.
+    speed: images a second that one worker trains a network near the limit at, estimated. trial_s: seconds of one trial.
     smallest_ms, middle_ms, largest_ms: measured latencies across the space.
     """
 
@@ -77,17 +81,18 @@ def calibrate(
     plan = None
     for width, strides in _rungs(settings, data.resolution):
         at = _Rung(width, strides, data)
-        speed = _speed(at.fitted(middle), directory, pool)
-        if plan is not None and wanted_images / speed > core_seconds / WANTED_TRIALS:
+        latencies = at.latencies(space, device)
+        if plan is not None and latencies["smallest_ms"] > ROOM * settings.target_ms:
+            break
+        # Training slows about as inference does, and what is trained is near the limit or below it.
+        speed = _speed(at.fitted(middle), directory, pool) * max(1.0, latencies["middle_ms"] / settings.target_ms)
+        affordable = int(core_seconds / WANTED_TRIALS * speed)
+        if plan is not None and affordable < LEAST_SHARE * wanted_images:
             break
         images = wanted_images
         if settings.proxy_images is None:
-            images = max(
-                min(LEAST_IMAGES, wanted_images), min(wanted_images, int(core_seconds / WANTED_TRIALS * speed))
-            )
-        plan = Plan(width, strides, data.resolution, images, speed, images / speed, **at.latencies(space, device))
-        if plan.middle_ms >= settings.target_ms:
-            break
+            images = min(wanted_images, max(LEAST_IMAGES, affordable))
+        plan = Plan(width, strides, data.resolution, images, speed, images / speed, **latencies)
     assert plan is not None, "there is always a first rung"
     if plan.smallest_ms > settings.target_ms:
         raise UsageError(
@@ -145,12 +150,16 @@ def _madds(space: SearchSpace, tokens: list[int], place: int, option: int) -> in
 
 
 def _rungs(settings: Settings, resolution: int) -> list[tuple[float, str]]:
-    widths = [settings.width] if settings.width else list(dict.fromkeys(width for width, _ in RUNGS))
-    rules = [settings.strides] if settings.strides else ["early", "late"]
-    fixed = [(width, rule) for rule in rules for width in widths]
-    ordered = [rung for rung in RUNGS if rung in fixed] or fixed
+    """The rungs that agree with what the settings fix."""
+    if settings.width and settings.strides:
+        return [(settings.width, settings.strides)]
+    if settings.width:
+        return [(settings.width, strides) for strides in ("early", "late")]
     # From 128 px up all five halvings are kept, and both rules give the same networks.
-    return [rung for rung in ordered if rung[1] == rules[0]] if resolution >= 128 else ordered
+    wanted = settings.strides or ("late" if resolution >= 128 else None)
+    if wanted == "early":
+        return [(width, "early") for width in sorted({width for width, _ in RUNGS})]
+    return [rung for rung in RUNGS if wanted in (None, rung[1])]
 
 
 def _speed(network: Architecture, directory: Path, pool: Pool) -> float:

@@ -39,12 +39,12 @@ class Setup:
         """The network that is built for a point: scaled to the study's width, fitted to its pictures."""
         return self.fitted(scaled(self.space.decode(tokens), self.plan.width))
 
-    def fitted(self, network: Architecture) -> Architecture:
-        """Any network with the study's input, classes and stride rule; widths stay."""
+    def fitted(self, network: Architecture, strides: str | None = None) -> Architecture:
+        """Any network with the study's input and classes, by its stride rule or the one given; widths stay."""
         return adapted(
             network,
             resolution=self.data.resolution,
             channels=self.data.channels,
             classes=len(self.data.classes),
-            strides=self.plan.strides,
+            strides=strides or self.plan.strides,
         )

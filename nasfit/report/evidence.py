@@ -31,7 +31,8 @@ def against_random(story: Story) -> Iterator[str]:
     number = counted(len(story.complete), "trained random point")
     better = share.found > share.expected
     verdict = "The search did better than that." if better else "The search did not do better than that."
-    yield f"Of {number}, a normal fit to the random rewards lets one expect {value(share.expected)} at best. {verdict}"
+    fit = "a normal fit to the upper half of the random rewards"
+    yield f"Of {number}, {fit} lets one expect {value(share.expected)} at best. {verdict}"
 
 
 def pace(story: Story) -> Iterator[str]:

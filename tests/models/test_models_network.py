@@ -188,7 +188,7 @@ def test_weights_start_as_published():
         if isinstance(part, nn.Conv2d):
             assert part.bias is None or not part.bias.any()
     linear = module.classifier[-1]
-    assert linear.weight.abs().max().item() == pytest.approx(1 / math.sqrt(1000), rel=1e-3)
+    assert linear.weight.abs().max().item() == pytest.approx(1 / math.sqrt(1280), rel=1e-3)
     assert not linear.bias.any()
 
 

@@ -155,7 +155,8 @@ def test_evidence_says_whether_the_search_beat_random(story: Story) -> None:
     words = " ".join(against_random(story))
     assert "6 trials, 6 of them trained, best reward 0.5500. The search's best is 0.8000." in words
     assert "Of 8 trained random points" in words and words.endswith("The search did better than that.")
-    worse = replace(story, trials=(*story.trials[:6], replace(story.trials[6], reward=0.4)))
+    poor = tuple(replace(story.trials[6], number=6 + place, reward=0.4) for place in range(60))
+    worse = replace(story, trials=(*story.trials[:6], *poor))
     assert "did not do better" in " ".join(against_random(worse))
     assert "Nothing but these random points" in " ".join(against_random(replace(story, trials=story.trials[:6])))
     assert "too few" in " ".join(against_random(replace(story, trials=story.trials[2:8])))

@@ -203,8 +203,10 @@ def _pair(trial: Trial) -> str:
 
 
 def _doubts(story: Story) -> tuple[str, ...]:
-    """The calibration's warnings and those of the final measurement."""
+    """The calibration's warnings, who dropped out of the finale, and the doubts of its measurement."""
     lines = story.plan.lines(story.settings) if story.plan else ()
     doubts = [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
-    contenders = story.result.contenders if story.result else ()
-    return tuple(doubts + [f"{c.name}: {warning}" for c in contenders for warning in c.warnings])
+    if story.result:
+        doubts += [f"{name} dropped out: {reason}" for name, reason in story.result.failures.items()]
+        doubts += [f"{c.name}: {warning}" for c in story.result.contenders for warning in c.warnings]
+    return tuple(doubts)

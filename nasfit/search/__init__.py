@@ -1,7 +1,7 @@
 """The search: ask -> evaluate -> reward -> tell -> record, then the finale. The only joint of the house."""
 
+from nasfit.search.entrants import BASELINE_WIDTHS, promotions
 from nasfit.search.events import Event, FinaleStep, Finished, Planned, Prepared, TrialFinished
-from nasfit.search.finale import BASELINE_WIDTHS, promotions
 from nasfit.search.loop import best_under
 from nasfit.search.plan import Plan, extreme
 from nasfit.search.result import Contender, RandomShare, Result, gain, speedup

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from nasfit.errors import StudyError
@@ -54,7 +54,7 @@ class Result:
 
     best: index of the network handed over, chosen on validation accuracy before any test; None where no network meets
     the limit. final_images: pictures each contender trained on. cost_s: seconds by kind of work. versions: of the
-    software. conditions: of the final measurement.
+    software. conditions: of the final measurement. failures: networks that dropped out, by name, with the reason.
     """
 
     contenders: tuple[Contender, ...]
@@ -64,6 +64,7 @@ class Result:
     cost_s: dict[str, float]
     versions: dict[str, str]
     conditions: dict[str, Any]
+    failures: dict[str, str] = field(default_factory=dict)
 
     @property
     def found(self) -> tuple[Contender, ...]:

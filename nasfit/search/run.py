@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -17,8 +17,10 @@ import nasfit
 from nasfit.devices import open_device
 from nasfit.errors import StudyError
 from nasfit.search.data import prepared
+from nasfit.search.delivery import compared
+from nasfit.search.entrants import entrants
 from nasfit.search.events import Event, Finished, Planned, Prepared
-from nasfit.search.finale import contenders, entrants, promoted, trained_fully
+from nasfit.search.finale import promoted, trained_fully
 from nasfit.search.loop import run_trials
 from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
 from nasfit.search.random_share import random_share
@@ -94,21 +96,22 @@ def _finished(setup: Setup) -> Iterator[Event]:
     with _timed(study, "final training"):
         yield from trained_fully(setup, chosen, _left_s(setup))
     with _timed(study, "final measuring"):
-        found, conditions = contenders(setup, chosen)
+        comparison = compared(setup, chosen)
     result = Result(
-        contenders=tuple(found),
-        best=_best(found, setup.settings.target_ms),
+        contenders=comparison.contenders,
+        best=_best(comparison.contenders, setup.settings.target_ms),
         final_images=int(study.document("final_images")),
         random=random_share(study.trials()),
         cost_s=study.seconds(),
         versions=versions(),
-        conditions=conditions,
+        conditions=comparison.conditions,
+        failures=comparison.failures,
     )
     study.put_document("result", result.as_json())
     yield Finished(result)
 
 
-def _best(found: list[Contender], target_ms: float) -> int | None:
+def _best(found: Sequence[Contender], target_ms: float) -> int | None:
     """The first of the search's networks, in their order before the test, whose exported file meets the target."""
     meeting = [i for i, c in enumerate(found) if c.origin == "found" and c.latency_ms <= target_ms]
     return meeting[0] if meeting else None

@@ -129,3 +129,10 @@ def test_margin_is_the_interval_of_a_difference_of_two_shares() -> None:
     noise = margin(0.5, 0.5, 10_000)
     assert noise == pytest.approx(1.96 * (2 * 0.25 / 10_000) ** 0.5)
     assert margin(0.5, 0.5, None) is None
+
+
+def test_who_dropped_out_of_the_finale_is_named(story: Story) -> None:
+    assert story.result is not None
+    lacking = replace(story, result=replace(story.result, failures={"found-2": "loss is nan at step 3"}))
+    assert "found-2 dropped out: loss is nan at step 3" in answer(lacking).warnings
+    assert not any("dropped out" in warning for warning in answer(story).warnings)

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from nasfit.search.entrants import entrants
 from nasfit.search.evaluate import screened, trained
-from nasfit.search.finale import entrants
 from nasfit.search.loop import run_trials
 from nasfit.search.plan import extreme
 from nasfit.search.setup import Setup

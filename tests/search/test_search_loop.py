@@ -8,7 +8,7 @@ import pytest
 
 from nasfit.errors import StudyError
 from nasfit.search import loop
-from nasfit.search.finale import entrants
+from nasfit.search.entrants import entrants
 from nasfit.search.loop import outcome, run_trials
 from nasfit.strategies import Outcome, make_strategy
 from nasfit.study import Trial, TrialState

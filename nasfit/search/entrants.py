@@ -1,0 +1,111 @@
+"""Who takes part in the finale: the search's winners and the published networks beside them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from nasfit.architecture import published
+from nasfit.errors import StudyError
+from nasfit.latency import Measurement
+from nasfit.objective import pareto_front
+from nasfit.search.measuring import measured
+from nasfit.search.setup import Setup
+from nasfit.study import Trial, TrialState
+
+BASELINE_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0)
+FAR_SLOWER = 3.0  # baselines slower than this many targets tell nothing about the limit
+AS_FAST = 1.2  # baselines by the cheaper stride rule are there to be as fast as the limit asks
+FASTER = (0.7, 0.5)  # also trained: the best networks within these shares of the winner's latency
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A network of the finale. origin: `found` or `baseline`."""
+
+    name: str
+    origin: str
+    architecture: str
+
+    @property
+    def weights(self) -> str:
+        """Where its weights lie in the study directory."""
+        return f"models/{self.name.replace(' ', '-')}.safetensors"
+
+
+def promotions(setup: Setup) -> dict[str, float]:
+    """Validation accuracy of the promoted networks by their text."""
+    return dict(setup.study.document("promotions") or {})
+
+
+def leaders(setup: Setup) -> list[Trial]:
+    """Complete trials that meet the target, each network once, the most accurate first."""
+    target_ms = setup.settings.target_ms
+    meeting = {
+        trial.architecture: trial
+        for trial in setup.study.trials()
+        if trial.state is TrialState.COMPLETE and trial.duplicate_of is None and (trial.latency_ms or 0.0) <= target_ms
+    }
+    return sorted(meeting.values(), key=lambda trial: (-(trial.accuracy or 0.0), trial.latency_ms or 0.0))
+
+
+def entrants(setup: Setup) -> list[Entrant]:
+    """The winner by promoted accuracy, the best of the clearly faster, and the baselines near the limit."""
+    known = setup.study.document("entrants")
+    if known:
+        return [Entrant(**entrant) for entrant in known]
+    found = [Entrant(f"found-{place}", "found", text) for place, text in enumerate(_winners(setup), start=1)]
+    chosen = found + _baselines(setup)
+    setup.study.put_document("entrants", [asdict(entrant) for entrant in chosen])
+    return chosen
+
+
+def _winners(setup: Setup) -> list[str]:
+    candidates = leaders(setup) or _fastest(setup)
+    long_run = promotions(setup)
+    in_promotion = [trial for trial in candidates if trial.architecture in long_run]
+    best = max(in_promotion or candidates[:1], key=lambda trial: long_run.get(trial.architecture, 0.0))
+    winners = [best.architecture]
+    for share in FASTER:
+        faster = [t for t in candidates if (t.latency_ms or 0.0) <= share * (best.latency_ms or 0.0)]
+        winners += [trial.architecture for trial in faster[:1]]
+    return list(dict.fromkeys(winners))
+
+
+def _fastest(setup: Setup) -> list[Trial]:
+    """Where nothing met the target: the front, fastest first."""
+    complete = [trial for trial in setup.study.trials() if trial.state is TrialState.COMPLETE]
+    if not complete:
+        reasons = sorted({trial.reason or "" for trial in setup.study.trials()})
+        raise StudyError(
+            f"no trial was trained ({len(setup.study.trials())} tried); reasons: {'; '.join(reasons[:3])}. "
+            f"Raise --budget or --target-ms, or lower --width"
+        )
+    return [complete[index] for index in pareto_front([(t.accuracy or 0.0, t.latency_ms or 0.0) for t in complete])]
+
+
+def _baselines(setup: Setup) -> list[Entrant]:
+    """MobileNetV2 near the limit, by the study's stride rule; by the cheaper rule too where that makes it as fast."""
+    target_ms = setup.settings.target_ms
+    own = {_baseline_name(width): setup.fitted(published("mobilenet-v2", width)) for width in BASELINE_WIDTHS}
+    cheap = {}
+    if setup.plan.strides == "late":
+        cheap = {
+            f"{_baseline_name(width)} early": setup.fitted(published("mobilenet-v2", width), strides="early")
+            for width in BASELINE_WIDTHS
+        }
+    networks = {
+        name: network for name, network in {**own, **cheap}.items() if name in own or network not in own.values()
+    }
+    latencies = measured(list(networks.values()), setup.device, cache=setup.study.measurements)
+    kept: list[Entrant] = []
+    for name, network in networks.items():
+        latency = latencies[str(network)]
+        reach = FAR_SLOWER if name in own else AS_FAST
+        near = isinstance(latency, Measurement) and latency.latency_ms <= reach * target_ms
+        if near or (name in own and len(kept) < 2):
+            kept.append(Entrant(name, "baseline", str(network)))
+    return kept
+
+
+def _baseline_name(width: float) -> str:
+    return f"mobilenet-v2 x{width:g}"

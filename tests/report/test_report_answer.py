@@ -131,7 +131,8 @@ def test_margin_is_the_interval_of_a_difference_of_two_shares() -> None:
     assert margin(0.5, 0.5, None) is None
 
 
-def test_who_dropped_out_of_the_finale_is_named(story: Story) -> None:
+def test_who_dropped_out_of_the_finale_is_named(finished: Finished) -> None:
+    story = finished(0.9, 0.4)
     assert story.result is not None
     lacking = replace(story, result=replace(story.result, failures={"found-2": "loss is nan at step 3"}))
     assert "found-2 dropped out: loss is nan at step 3" in answer(lacking).warnings

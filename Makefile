@@ -1,5 +1,5 @@
 # make demo: set up and run a real search on real pictures.  make test: set up and run the tests.
-PYTHON ?= python3.11
+PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

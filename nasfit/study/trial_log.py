@@ -72,11 +72,7 @@ class TrialLog:
         """
         for trial in trials:
             own = self._trials[trial.number] if 0 <= trial.number < len(self._trials) else None
-            if own is None or (own.tokens, own.architecture, own.seed) != (
-                trial.tokens,
-                trial.architecture,
-                trial.seed,
-            ):
+            if own is None or _identity(own) != _identity(trial):
                 raise UsageError(f"trial {trial.number} was not proposed by this study; finish what propose() returned")
             if own.state is not TrialState.RUNNING:
                 raise UsageError(f"trial {trial.number} is {own.state} already; finish each trial once")

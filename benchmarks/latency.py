@@ -1,12 +1,14 @@
 """How far a latency can be trusted, and what it costs.
 
-Published networks are measured in fresh runs, on the machine as it is and with every core hogged by a busy process.
-Printed for each resolution: spread of each network's headline over the runs, the bias of the hogged runs, whether the
-order of networks that are no tie stays the same, and networks a minute from module to latency.
+    python benchmarks/latency.py [--part PART] [--quick] [--engine litert] [--hog spin|memory] [--no-realtime] [--json]
 
-    python benchmarks/latency.py [--quick] [--hog spin|memory] [--no-realtime] [--json]
-
-`spin` only takes the cores; `memory` streams arrays through the shared cache as well, which no clock can take out.
+repeatability: six published networks at 224 px measured in fresh runs, on the machine as it is and with every core
+    hogged, in turn. Spread is max - min over median of a network's headline; beside it the same of the wall clock's
+    median, which is what a plain timing loop reports. `spin` hogs only take the cores, `memory` hogs stream arrays
+    through the shared cache as well. Flips: pairs of networks that are no tie and whose order differs between any runs.
+agreement: the headline against the engine's own benchmark tool (litert-benchmark, benchmark_app) run in turn.
+cost: networks a minute from a sampled architecture to its latency: built, exported, output checked, measured.
+faults: the tests that cut, kill, fill, stall and unplug; how many were tried and survived.
 """
 
 from __future__ import annotations
@@ -14,139 +16,267 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from nasfit.architecture import PUBLISHED, adapted, published, scaled
+from nasfit.architecture import adapted, published
 from nasfit.devices import Device, open_device
-from nasfit.export import check_parity, to_onnx
-from nasfit.latency import Measurement, measure, tied
+from nasfit.export import export_model
+from nasfit.latency import THOROUGH, Measurement, Timing, measure, tied
 from nasfit.models import build
+from nasfit.search.measuring import Instrument, measured
+from nasfit.space import named_space
 
-WIDTHS = (1.0, 0.5)
+NETWORKS = (
+    ("mnasnet-a1", 1.0),
+    ("mnasnet-b1", 1.0),
+    ("mnasnet-small", 1.0),
+    ("mobilenet-v2", 1.0),
+    ("mobilenet-v2", 0.5),
+    ("mobilenet-v2", 1.4),
+)
 HOGS = {
     "spin": "while True: pass",
     "memory": "import numpy as np\na = np.ones(4_000_000)\nwhile True: a *= 1.0000001",
 }
+BRIEF = Timing(min_rounds=15, span_s=0.75)
+PARTS = ("repeatability", "agreement", "cost", "faults")
 
 
 def main() -> None:
     """Run it and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="3 runs instead of 5, full width only (below 50 s)")
+    parser.add_argument("--part", choices=PARTS, action="append", help="default: all; may be given several times")
+    parser.add_argument("--quick", action="store_true", help="fewer runs, below 50 s; without faults")
+    parser.add_argument("--engine", default="litert", help="engine on this machine")
     parser.add_argument("--hog", choices=sorted(HOGS), default="spin", help="what keeps the cores busy")
     parser.add_argument("--no-realtime", action="store_true", help="as where real-time priority is not granted")
-    parser.add_argument("--json", action="store_true", help="print every figure as JSON, the table to stderr")
+    parser.add_argument("--json", action="store_true", help="print every figure as JSON, the tables to stderr")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    runs, widths = (3, WIDTHS[:1]) if arguments.quick else (5, WIDTHS)
-    device = open_device("local", realtime=not arguments.no_realtime)
-    figures: dict[str, Any] = {"machine": asdict(device.describe()), "hog": arguments.hog}
+    torch.manual_seed(0)
+    device = open_device("local", engine=arguments.engine, realtime=not arguments.no_realtime)
+    parts = arguments.part or (PARTS[:3] if arguments.quick else PARTS)
+    figures: dict[str, Any] = {"machine": asdict(device.describe()), "engine": arguments.engine}
     with redirect_stdout(sys.stderr) if arguments.json else nullcontext():
-        print(figures["machine"], "hog:", arguments.hog)
-        for resolution in (32, 224):
-            figures[str(resolution)] = at_resolution(resolution, device, runs, widths, arguments.hog)
+        print(figures["machine"])
+        if "repeatability" in parts:
+            figures["repeatability"] = repeatability(device, arguments.quick, arguments.hog)
+        if "agreement" in parts:
+            figures["agreement"] = agreement(device, arguments.engine, arguments.quick)
+        if "cost" in parts:
+            figures["cost"] = {str(px): cost(device, px, 8 if arguments.quick else 96) for px in (32, 224)}
+        if "faults" in parts:
+            figures["faults"] = faults()
     if arguments.json:
         print(json.dumps(figures, indent=1))
 
 
-def at_resolution(resolution: int, device: Device, runs: int, widths: tuple[float, ...], hog: str) -> dict[str, Any]:
-    """Both conditions at one input size."""
-    files, export_ms, parity = exported(resolution, widths)
-    print(f"\n{resolution} px: export {export_ms:.0f} ms a network, parity within {parity:.1e}")
-    quiet = repeated(device, files, runs)
-    with hogs(HOGS[hog]):
-        hogged = repeated(device, files, runs)
-    per_minute = 60 / (export_ms / 1e3 + quiet["seconds"] / len(files) / runs)
-    print(f"{'network':>22} {'ms':>8} {'CV quiet':>9} {'CV hogged':>10} {'bias hogged':>12} {'wall bias':>10}")
+def repeatability(device: Device, quick: bool, hog: str) -> dict[str, Any]:
+    """Fresh runs, quiet and hogged in turn, so that both see the same hours of the machine."""
+    runs, timing = (2, BRIEF) if quick else (10, THOROUGH)
+    files = published_files(device)
+    quiet: list[dict[str, Measurement]] = []
+    hogged: list[dict[str, Measurement]] = []
+    for _ in range(runs):
+        quiet.append(run(device, files, timing))
+        with hogs(HOGS[hog]):
+            hogged.append(run(device, files, timing))
+    print(f"\n{runs} runs each, hog: {hog}; spread = (max - min) / median; bias = median hogged / median quiet - 1")
+    print(f"{'':>22} {'':>8} {'headline':^28}  {'wall median':^28}")
+    print(f"{'network':>22} {'ms':>8} " + " ".join([f"{'quiet':>8} {'hogged':>8} {'bias':>10}"] * 2))
+    rows = {}
     for name in files:
-        row, busy = quiet["networks"][name], hogged["networks"][name]
-        bias, wall = busy["mean_ms"] / row["mean_ms"] - 1, busy["wall_ms"] / row["wall_ms"] - 1
-        print(f"{name:>22} {row['mean_ms']:8.3f} {row['cv']:9.1%} {busy['cv']:10.1%} {bias:12.1%} {wall:10.1%}")
-    for condition, result in (("quiet", quiet), ("hogged", hogged)):
-        print(f"{condition}: order changed in {result['flips']} of {result['pairs']} pairs that were no tie;", end=" ")
-        print(f"clean share {result['clean']:.2f}; doubted {result['doubted']} of {runs * len(files)}")
-    print(f"{per_minute:.0f} networks a minute from module to latency")
+        row = rows[name] = row_of([one[name] for one in quiet], [one[name] for one in hogged])
+        cells = [f"{row[s]['quiet']:8.1%} {row[s]['hogged']:8.1%} {row[s]['bias']:10.1%}" for s in ("headline", "wall")]
+        print(f"{name:>22} {row['ms']:8.3f} " + " ".join(cells))
+    result: dict[str, Any] = {"hog": hog, "runs": runs, "networks": rows, "quiet": {}, "hogged": {}}
+    for condition, rounds in (("quiet", quiet), ("hogged", hogged)):
+        told = result[condition] = conditions(rounds)
+        print(
+            f"{condition}: {told['flips']} of {told['pairs']} pairs that are no tie changed order; clean share "
+            f"{told['clean']:.2f}; probe {told['probe_factor']:.2f} of its best; doubted {told['doubted']} of "
+            f"{runs * len(files)} measurements"
+        )
+    print(f"seconds a run of {len(files)} networks: {statistics.median(sum_s(one) for one in quiet):.1f}")
+    return result
+
+
+def row_of(quiet: list[Measurement], hogged: list[Measurement]) -> dict[str, Any]:
+    """Spread and bias of the headline and of the wall clock's median."""
+
+    def figures(values: list[float], busy: list[float]) -> dict[str, Any]:
+        return {
+            "quiet": spread(values),
+            "hogged": spread(busy),
+            "bias": statistics.median(busy) / statistics.median(values) - 1,
+            "quiet_ms": values,
+            "hogged_ms": busy,
+        }
+
     return {
-        "export_ms": export_ms,
-        "parity": parity,
-        "quiet": quiet,
-        "hogged": hogged,
-        "networks_per_minute": per_minute,
+        "ms": statistics.median(one.latency_ms for one in quiet),
+        "headline": figures([one.latency_ms for one in quiet], [one.latency_ms for one in hogged]),
+        "wall": figures([one.wall_quartiles_ms[1] for one in quiet], [one.wall_quartiles_ms[1] for one in hogged]),
     }
 
 
-def exported(resolution: int, widths: tuple[float, ...]) -> tuple[dict[str, bytes], float, float]:
-    """Files by name, mean ms of an export, worst parity."""
-    files: dict[str, bytes] = {}
-    spent_s, parity = 0.0, 0.0
-    for name in sorted(PUBLISHED):
-        for width in widths:
-            architecture = adapted(scaled(published(name), width), resolution=resolution, channels=3, classes=10)
-            network = build(architecture)
-            began = time.perf_counter()
-            written = to_onnx(network, (3, resolution, resolution))
-            spent_s += time.perf_counter() - began
-            parity = max(parity, check_parity(network, written, torch.randn(1, 3, resolution, resolution)))
-            files[f"{name} x{width:g}"] = written
-    return files, 1e3 * spent_s / len(files), parity
+def spread(values: list[float]) -> float:
+    """Largest difference over the median."""
+    return (max(values) - min(values)) / statistics.median(values)
 
 
-def repeated(device: Device, files: dict[str, bytes], runs: int) -> dict[str, Any]:
-    """The same measurement in fresh engine processes."""
-    began = time.perf_counter()
-    rounds = [good(measure(device, files)) for _ in range(runs)]
-    seconds = time.perf_counter() - began
-    networks = {}
-    for name in files:
-        values = [measured[name].latency_ms for measured in rounds]
-        wall = [measured[name].wall_quartiles_ms[1] for measured in rounds]
-        mean = statistics.mean(values)
-        networks[name] = {
-            "mean_ms": mean,
-            "cv": statistics.stdev(values) / mean,
-            "wall_ms": statistics.mean(wall),
-            "values_ms": values,
-        }
-    flips, pairs = order_changes(rounds)
+def conditions(rounds: list[dict[str, Measurement]]) -> dict[str, Any]:
+    """Order changes and alarms of several runs."""
+    flips = pairs = 0
+    for a, b in combinations(rounds[0], 2):
+        if any(tied(interval(one[a]), interval(one[b])) for one in rounds):
+            continue
+        pairs += 1
+        flips += len({one[a].latency_ms < one[b].latency_ms for one in rounds}) > 1
     everything = [one for measured in rounds for one in measured.values()]
     return {
-        "networks": networks,
-        "seconds": seconds,
         "flips": flips,
         "pairs": pairs,
         "clean": statistics.mean(one.clean_share for one in everything),
+        "probe_factor": statistics.mean(one.probe_factor or 1.0 for one in everything),
         "doubted": sum(bool(one.warnings) for one in everything),
     }
 
 
-def order_changes(rounds: list[dict[str, Measurement]]) -> tuple[int, int]:
-    """Pairs of networks, no tie in the first run, whose order another run turns round; and how many were compared."""
-    first, flips, pairs = rounds[0], 0, 0
-    for a, b in combinations(first, 2):
-        if tied(first[a], first[b]):
-            continue
-        for other in rounds[1:]:
-            pairs += 1
-            flips += (first[a].latency_ms < first[b].latency_ms) != (other[a].latency_ms < other[b].latency_ms)
-    return flips, pairs
+def agreement(device: Device, engine: str, quick: bool) -> dict[str, Any]:
+    """Our headline and the tool's median in turn, one network after the other."""
+    if engine not in ("litert", "openvino"):
+        print(f"\n{engine}: its package ships no benchmark tool, so there is nothing to agree with")
+        return {}
+    rounds = 2 if quick else 10
+    files = dict(list(published_files(device).items())[:: 3 if quick else 1])
+    core = device.describe().core
+    rows = {}
+    print(f"\nagreement with the engine's own tool, {rounds} times in turn: ours / the tool's")
+    for name, content in files.items():
+        ours: list[float] = []
+        wall: list[float] = []
+        tool: list[float] = []
+        for _ in range(rounds):
+            one = run(device, {name: content}, BRIEF)[name]
+            ours.append(one.latency_ms)
+            wall.append(one.wall_quartiles_ms[1])
+            tool.append(tool_ms(engine, content, core, runs=100 if one.latency_ms > 1 else 1000))
+        ratio, medians = (statistics.median(values) / statistics.median(tool) for values in (ours, wall))
+        rows[name] = {"ours_ms": ours, "wall_median_ms": wall, "tool_ms": tool, "ratio": ratio, "medians": medians}
+        print(
+            f"{name:>22} {statistics.median(ours):8.3f} {statistics.median(tool):8.3f} ms  headline {ratio - 1:+.1%}  "
+            f"medians {medians - 1:+.1%}  (tool's spread {spread(tool):.1%})"
+        )
+    return rows
 
 
-def good(measured: dict[str, Any]) -> dict[str, Measurement]:
+def tool_ms(engine: str, content: bytes, core: int | None, runs: int) -> float:
+    """Median of the engine's own tool, one thread, on the same core."""
+    tool = Path(sys.executable).with_name({"litert": "litert-benchmark", "openvino": "benchmark_app"}[engine])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / {"litert": "net.tflite", "openvino": "net.onnx"}[engine]
+        path.write_bytes(content)
+        commands = {
+            "litert": ["--model", path, "--num_runs", runs, "--warmup_runs", 5, "--num_threads", 1],
+            "openvino": ["-m", path, "-d", "CPU", "-hint", "latency", "-nthreads", 1, "-api", "sync", "-niter", runs],
+        }
+        command = [str(part) for part in (tool, *commands[engine])]
+        if core is not None:
+            command = ["taskset", "-c", str(core), *command]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        found = re.search(r"[Mm]edian\)?:\s+([\d.]+) ms", done.stdout)
+        if not found:
+            raise SystemExit(f"{tool.name} printed no median: {done.stdout[-500:]} {done.stderr[-500:]}")
+        return float(found[1])
+
+
+def cost(device: Device, resolution: int, number: int) -> dict[str, Any]:
+    """Sampled architectures to latencies, as the search does it, 32 at a time."""
+    space = named_space("mnasnet")
+    random_ = random.Random(0)
+    points = [[random_.randrange(count) for count in space.option_counts] for _ in range(number)]
+    classes = 10 if resolution < 100 else 1000
+    networks = [adapted(space.decode(p), resolution=resolution, channels=3, classes=classes) for p in points]
+    instrument = Instrument(device)
+    measured(networks[:1], instrument)
+    began = time.perf_counter()
+    results = [one for start in range(0, number, 32) for one in good(measured(networks[start:][:32], instrument))]
+    seconds = time.perf_counter() - began
+    widths = [(one.high_ms - one.low_ms) / 2 / one.latency_ms for one in results]
+    told = {
+        "networks": number,
+        "per_minute": 60 * number / seconds,
+        "measuring_share": sum(one.seconds for one in results) / seconds,
+        "middle_ms": statistics.median(one.latency_ms for one in results),
+        "interval": statistics.median(widths),
+        "doubted": sum(bool(one.warnings) for one in results),
+    }
+    print(
+        f"\n{resolution} px: {told['per_minute']:.0f} networks a minute ({number} of the space, "
+        f"{told['middle_ms']:.2f} ms in the middle; interval +-{told['interval']:.1%}; "
+        f"{told['measuring_share']:.0%} of the time is measuring; doubted {told['doubted']})"
+    )
+    return told
+
+
+def faults() -> dict[str, int]:
+    """The tests marked `fault`."""
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "fault", "tests"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    counts = {word: int(count) for count, word in re.findall(r"(\d+) (passed|failed|skipped|error)", done.stdout)}
+    tried = counts.get("passed", 0) + counts.get("failed", 0) + counts.get("error", 0)
+    told = {"tried": tried, "survived": counts.get("passed", 0), "not_run_here": counts.get("skipped", 0)}
+    print(f"\nfaults: {told['tried']} tried, {told['survived']} survived, {told['not_run_here']} cannot run here")
+    return told
+
+
+def published_files(device: Device) -> dict[str, bytes]:
+    """The six networks, 1000 classes at 224 px, for the device's engine."""
+    return {
+        f"{name} x{width:g}": export_model(
+            build(published(name, width)).eval(), (3, 224, 224), model_format=device.model_format
+        )
+        for name, width in NETWORKS
+    }
+
+
+def run(device: Device, files: dict[str, bytes], timing: Timing) -> dict[str, Measurement]:
+    """One fresh run: engine processes of its own."""
+    results = measure(device, files, timing=timing)
+    return dict(zip(files, good(results), strict=True))
+
+
+def good(results: dict[str, Any]) -> list[Measurement]:
     """All of them, none failed."""
-    for name, result in measured.items():
+    for name, result in results.items():
         if not isinstance(result, Measurement):
             raise SystemExit(f"{name}: {result}")
-    return measured
+    return list(results.values())
+
+
+def interval(one: Measurement) -> tuple[float, float, float]:
+    """What `tied` compares."""
+    return one.latency_ms, one.low_ms, one.high_ms
+
+
+def sum_s(measurements: dict[str, Measurement]) -> float:
+    """Seconds spent on all networks of a run."""
+    return sum(one.seconds for one in measurements.values())
 
 
 @contextmanager

@@ -17,4 +17,4 @@ for event in run_search(settings, study):
         print(f"trial {event.trial.number}: best {event.best.accuracy:.3f} at {event.best.latency_ms:.3f} ms")
     if isinstance(event, Finished) and event.result.best is not None:
         best = event.result.contenders[event.result.best]
-        print(f"{best.accuracy:.3f} on the test set at {best.latency_ms:.3f} ms: {study / best.onnx}")
+        print(f"{best.accuracy:.3f} on the test set at {best.latency_ms:.3f} ms: {study / best.file}")

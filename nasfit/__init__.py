@@ -29,6 +29,7 @@ _HOMES = {
     "published": "nasfit.architecture",
     "run_search": "nasfit.search",
     "to_onnx": "nasfit.export",
+    "to_tflite": "nasfit.export",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

@@ -46,6 +46,10 @@ class DeviceError(NasfitError):
     """A device or an engine on it that is absent or does not answer."""
 
 
+class DeviceGone(DeviceError):
+    """Unplugged, rebooting or cut off: the device may come back, so whoever measures waits and tries again."""
+
+
 class MissingExtraError(NasfitError, ImportError):
     """An optional package is needed; names the extra that installs it."""
 

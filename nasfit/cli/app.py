@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 import nasfit
-from nasfit.cli.quantities import seconds
+from nasfit.cli.quantities import megabytes, seconds
 from nasfit.errors import NasfitError
 
 app = typer.Typer(
@@ -21,11 +22,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+DEVICE_HELP = "Where networks run: local, ssh://user@host, adb:SERIAL."
+ENGINE_HELP = "litert, onnxruntime, or with an extra: openvino, ncnn, executorch."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 def main() -> None:
     """Runs the command line. Errors a user can mend end in one message and exit code 2, Ctrl-C in 130."""
+    # Several BLAS threads make the small matrices of a predictor slower, many times so on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except NasfitError as error:
@@ -49,7 +54,13 @@ def search(
         str, typer.Argument(help="A folder root/CLASS/*.jpg, a CIFAR-10 folder, fashion-mnist or fashion-mnist-small.")
     ],
     target_ms: Annotated[float, typer.Option(help="Latency limit of one inference on the device, ms.")],
-    device: Annotated[str, typer.Option(help="Where latency is measured.")] = "local",
+    device: Annotated[
+        str, typer.Option(help="Where latency is measured: local, ssh://user@host, adb:SERIAL.")
+    ] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
+    precision: Annotated[str, typer.Option(help="fp32, or int8 whose accuracy and latency then count.")] = "fp32",
+    max_mb: Annotated[float | None, typer.Option(help="Bound on a network's peak memory on the device, MB.")] = None,
+    max_size: Annotated[str | None, typer.Option(help="Bound on a network's file, such as 5MB or 800kB.")] = None,
     budget: Annotated[str, typer.Option(help="Time for everything, such as 10m or 2h.")] = "10m",
     study: Annotated[
         Path | None, typer.Option(help="Directory of the study; the same command again goes on. Default: runs/NAME.")
@@ -84,6 +95,10 @@ def search(
         data=data,
         target_ms=target_ms,
         device=device,
+        engine=engine,
+        precision=precision,
+        max_mb=max_mb,
+        max_size=None if max_size is None else megabytes(max_size),
         space=space,
         strategy=strategy,
         reward=reward,
@@ -148,3 +163,73 @@ def count(
     from nasfit.cli.counting import run
 
     run(network, width, as_json=json_)
+
+
+@app.command()
+def measure(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NETWORK", help="Published names, text forms, block strings, or .tflite and .onnx files."
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help=DEVICE_HELP)] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
+    precision: Annotated[str, typer.Option(help="fp32 or int8, of what is exported.")] = "fp32",
+    width: Annotated[float | None, typer.Option(help="Width multiplier of published networks.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size, px, instead of 224.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes instead of 1,000.")] = None,
+    core: Annotated[int | None, typer.Option(help="CPU core to pin to. Default: the fastest.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads of one inference.")] = 1,
+    realtime: Annotated[
+        bool, typer.Option("--realtime/--no-realtime", help="Ask for real-time priority while timing.")
+    ] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="Seconds instead of half a minute, in one process.")] = False,
+    build_predictor: Annotated[
+        bool, typer.Option("--build-predictor", help="Measure networks of a space and fit a latency predictor.")
+    ] = False,
+    predictor: Annotated[Path | None, typer.Option(help="Estimate with this predictor instead of measuring.")] = None,
+    check_madds: Annotated[
+        bool, typer.Option("--check-madds", help="Measure random networks: do multiply-adds rank latency here?")
+    ] = False,
+    space: Annotated[str | None, typer.Option(help="mnasnet or mnasnet-7, for these two. Default: mnasnet.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time for their measurements. Default: 10m and 2m.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File of the predictor, .json; measurements lie beside it.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Picture of --check-madds: .png, .svg or .pdf.")] = None,
+    json_: Json = False,
+) -> None:
+    """Measure networks on a device, in turn, with intervals, ties and doubts.
+
+    Example: nasfit measure mnasnet-a1 mobilenet-v2 --device ssh://pi@pi5
+    """
+    from nasfit.cli.measure_command import Asked, run
+    from nasfit.cli.measuring import Place
+    from nasfit.cli.networks import Fitting
+
+    asked = Asked(tuple(networks or ()), quick, build_predictor, check_madds, predictor, space, budget, out, picture)
+    place = Place(device, engine, core, threads, realtime)
+    run(asked, place, Fitting(width, resolution, classes, precision), as_json=json_)
+
+
+@app.command()
+def devices(json_: Json = False) -> None:
+    """List this machine, the phones adb knows and the hosts of ~/.ssh/config, with what each still needs."""
+    from nasfit.cli.listing_devices import run
+
+    run(as_json=json_)
+
+
+@app.command()
+def doctor(
+    device: Annotated[str, typer.Argument(help=DEVICE_HELP)] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
+    clean: Annotated[bool, typer.Option("--clean", help="Remove what nasfit put on the device, and end.")] = False,
+    json_: Json = False,
+) -> None:
+    """Check a device step by step, then measure for half a minute how far its latencies can be trusted.
+
+    Example: nasfit doctor adb
+    """
+    from nasfit.cli.doctor import run
+
+    run(device, engine, clean=clean, as_json=json_)

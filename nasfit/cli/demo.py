@@ -9,7 +9,7 @@ from nasfit.cli.searching import run as run_search
 from nasfit.devices import open_device
 from nasfit.errors import StudyError, TrialFailure
 from nasfit.search import Settings
-from nasfit.search.measuring import measured
+from nasfit.search.measuring import Instrument, measured
 from nasfit.study import Study
 
 DATA, RESOLUTION, CLASSES = "fashion-mnist-small", 28, 10
@@ -32,7 +32,7 @@ def _known_target(path: Path) -> float | None:
 
 def _target() -> float:
     network = adapted(published("mobilenet-v2", 0.5), resolution=RESOLUTION, channels=1, classes=CLASSES)
-    latency = measured([network], open_device("local"), cache=None)[str(network)]
+    latency = measured([network], Instrument(open_device("local")))[str(network)]
     if isinstance(latency, TrialFailure):
         raise StudyError(f"this machine could not run MobileNetV2: {latency}")
     return float(f"{SHARE * latency.latency_ms:.2g}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -12,6 +14,8 @@ from nasfit.cli.quantities import duration
 from nasfit.search import Event, FinaleStep, Finished, Planned, Prepared, Settings, TrialFinished
 from nasfit.search.plan import SEARCH_SHARE
 from nasfit.study import Trial, TrialState
+
+LOG = logging.getLogger("nasfit")
 
 
 class View:
@@ -27,8 +31,10 @@ class View:
         self._best: Trial | None = None
         self._since = time.monotonic()
         self._said: set[str] = set()
+        self._handler = _Handler(self._say)
 
     def __enter__(self) -> View:
+        LOG.addHandler(self._handler)
         if self._console.is_terminal:
             self._bar.start()
         return self
@@ -36,6 +42,7 @@ class View:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        LOG.removeHandler(self._handler)
         if self._console.is_terminal:
             self._bar.stop()
 
@@ -81,6 +88,17 @@ class View:
     def _say(self, line: str) -> None:
         passed = duration(time.monotonic() - self._since)
         self._console.print(f"[{passed:>7}] {line}", markup=False)
+
+
+class _Handler(logging.Handler):
+    """What is logged while a search runs, among its lines: a device that is waited for."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(record.getMessage())
 
 
 def points(accuracy: float | None) -> str:

@@ -20,6 +20,14 @@ def seconds(text: str) -> float:
     return total
 
 
+def megabytes(text: str) -> float:
+    """`5MB`, `800kB` or a plain number of MB as MB (1e6 bytes). Raises UsageError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(kb|mb|gb)?", text.strip().lower().replace(" ", ""))
+    if not found or float(found[1]) <= 0:
+        raise UsageError(f"{text!r} is no size; write it as 5MB or 800kB")
+    return float(found[1]) * {"kb": 1e-3, "mb": 1.0, "gb": 1e3}[found[2] or "mb"]
+
+
 def duration(seconds_: float) -> str:
     """Seconds as `45s`, `3m 20s` or `2h 05m`."""
     whole = max(0, round(seconds_))

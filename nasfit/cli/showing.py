@@ -71,7 +71,7 @@ def conclusion(path: Path) -> Iterator[str]:
     if result.best is not None:
         best = result.contenders[result.best]
         yield f"blocks    {_blocks(best.architecture)}"
-        yield f"files     {path / best.onnx} and {path / best.weights}"
+        yield f"files     {path / best.file} and {path / best.weights}"
 
 
 def _blocks(text: str) -> str:

@@ -5,22 +5,34 @@ hangs it costs that network alone.
 """
 
 from nasfit.devices.checking import check_device
-from nasfit.devices.device import Description, Device, Sample, Session
+from nasfit.devices.device import Description, Device, Resources, Sample, Session, State
+from nasfit.devices.engines import ENGINES, Engine, engine_named
+from nasfit.devices.listing import Found, found_devices
 from nasfit.devices.local import LocalDevice
-from nasfit.devices.opening import ENGINES, open_device
+from nasfit.devices.opening import open_device
+from nasfit.devices.session import WorkerSession, WorkerSettings, greet
 from nasfit.devices.worker_process import WorkerDied, WorkerProcess, WorkerRefused, WorkerTimeout
 
 __all__ = [
     "ENGINES",
     "Description",
     "Device",
+    "Engine",
+    "Found",
     "LocalDevice",
+    "Resources",
     "Sample",
     "Session",
+    "State",
     "WorkerDied",
     "WorkerProcess",
     "WorkerRefused",
+    "WorkerSession",
+    "WorkerSettings",
     "WorkerTimeout",
     "check_device",
+    "engine_named",
+    "found_devices",
+    "greet",
     "open_device",
 ]

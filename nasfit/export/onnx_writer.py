@@ -1,24 +1,32 @@
-"""torch.fx trace -> ONNX file, batch norm folded; one entry of a table per kind of module.
+"""Program -> ONNX file, float32.
 
-Shapes: B batch, C channels, H and W pixels, K classes; O output and I input channels of a weight.
+Shapes: B batch, C channels, H and W pixels, K classes.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
+import numpy as np
 import onnx
-import torch
-from torch import fx, nn
+from torch import nn
 
 from nasfit import __version__
-from nasfit.errors import TrialFailure
-from nasfit.export.graph import Graph, Source
-from nasfit.export.operators import FUNCTIONS, METHODS, MODULES, emit_batch_norm, emit_conv
+from nasfit.export.graph import Graph
+from nasfit.export.program import (
+    Activation,
+    AveragePool,
+    Binary,
+    Convolution,
+    Flatten,
+    GlobalMean,
+    Linear,
+    Operator,
+    Program,
+    Unary,
+)
+from nasfit.export.tracing import output_names, trace_program
 
-INPUT_NAME = "image"
-OUTPUT_NAME = "logits"
 # Opset 17 with IR 8 is read by every ONNX Runtime since 1.12 (2022) and needs no feature of a later one.
 OPSET = 17
 IR_VERSION = 8
@@ -31,25 +39,34 @@ def to_onnx(
     *,
     batch: int | None = 1,
 ) -> bytes:
-    """An ONNX file of the module in evaluation mode: `image` (B, C, H, W) float32 -> `logits`.
+    """An ONNX file of the module in evaluation mode: `image` (B, C, H, W) float32 -> `logits` (B, K).
 
-    input_shape: (C, H, W). metadata: stored as texts beside `nasfit_version`. batch: fixed B, None leaves it open.
+    input_shape: (C, H, W). metadata: stored as texts beside `nasfit_version`. batch: fixed B, None leaves it open. A
+    module that returns several tensors has outputs `output_0`, `output_1`, ... instead, maps as (B, C, H, W).
     The module is not changed. Raises TrialFailure naming what cannot be written.
     """
-    # A memo that holds the weights lets the copy share them: only modes and structure are copied.
-    weights = {id(tensor): tensor for tensor in [*module.parameters(), *module.buffers()]}
-    frozen = copy.deepcopy(module, weights).eval()
-    try:
-        trace = fx.Tracer().trace(frozen)
-    except Exception as error:  # torch.fx lets errors of any kind out of the traced forward
-        raise TrialFailure(f"cannot trace {type(module).__name__} for export: {error}") from error
-    with torch.no_grad():
-        graph, classes = _write(frozen, trace)
-    shape = ["batch" if batch is None else batch, *input_shape]
-    image = onnx.helper.make_tensor_value_info(INPUT_NAME, onnx.TensorProto.FLOAT, shape)
-    logits_shape = None if classes is None else [shape[0], classes]
-    logits = onnx.helper.make_tensor_value_info(OUTPUT_NAME, onnx.TensorProto.FLOAT, logits_shape)
-    body = onnx.helper.make_graph(graph.nodes, "nasfit", [image], [logits], graph.weights)
+    return write_onnx(trace_program(module, input_shape), metadata, batch)
+
+
+def write_onnx(program: Program, metadata: Mapping[str, str] | None = None, batch: int | None = 1) -> bytes:
+    """As `to_onnx`, from a program."""
+    graph = Graph()
+    for operator in program.operators:
+        emit(graph, operator)
+    outputs = output_names(program)
+    for name, output in zip(program.outputs, outputs, strict=True):
+        graph.add("Identity", [name], output)
+    return assembled(graph, program, metadata, batch)
+
+
+def assembled(graph: Graph, program: Program, metadata: Mapping[str, str] | None, batch: int | None) -> bytes:
+    """The file around a graph whose nodes make the program's outputs under their names in files."""
+    first: int | str = "batch" if batch is None else batch
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [first, *program.shapes[tensor]])
+        for name, tensor in zip([program.input, *output_names(program)], [program.input, *program.outputs], strict=True)
+    ]
+    body = onnx.helper.make_graph(graph.nodes, "nasfit", ends[:1], ends[1:], graph.weights)
     model = onnx.helper.make_model(
         body, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="nasfit"
     )
@@ -57,61 +74,84 @@ def to_onnx(
     return bytes(model.SerializeToString())
 
 
-def _write(root: nn.Module, trace: fx.Graph) -> tuple[Graph, int | None]:
-    """The graph and, where a linear layer ends it, the number of classes."""
-    modules = dict(root.named_modules())
-    folded = _foldable(trace, modules)
-    graph = Graph()
-    names: dict[fx.Node, str] = {}
-    classes: int | None = None
-    for node in trace.nodes:
-        if node.op == "placeholder":
-            if names:
-                raise TrialFailure(f"cannot export a network of several inputs; found {node.name!r} as another")
-            names[node] = INPUT_NAME
-        elif node.op == "output":
-            last = node.args[0]
-            if not isinstance(last, fx.Node):
-                raise TrialFailure("cannot export a network that returns anything but one tensor")
-            graph.add("Identity", [names[last]], OUTPUT_NAME)
-            final = modules.get(str(last.target)) if last.op == "call_module" else None
-            classes = final.out_features if isinstance(final, nn.Linear) else None
-        else:
-            _emit(graph, Source(node, names), modules, folded)
-    return graph, classes
+def emit(graph: Graph, operator: Operator) -> None:
+    """Appends the operator's nodes; the last of them writes its output."""
+    match operator:
+        case Convolution():
+            name = _before_activation(operator)
+            weights = [
+                graph.weight(f"{name}.weight", operator.weight_OIHW),
+                graph.weight(f"{name}.bias", operator.bias_O),
+            ]
+            graph.add("Conv", [operator.input, *weights], name, **convolution_attributes(operator))
+            _activate(graph, name, operator)
+        case Linear():
+            name = _before_activation(operator)
+            weights = [
+                graph.weight(f"{name}.weight", operator.weight_OI),
+                graph.weight(f"{name}.bias", operator.bias_O),
+            ]
+            graph.add("Gemm", [operator.input, *weights], name, transB=1)
+            _activate(graph, name, operator)
+        case Binary():
+            name = _before_activation(operator)
+            graph.add({"add": "Add", "mul": "Mul"}[operator.kind], list(operator.inputs), name)
+            _activate(graph, name, operator)
+        case Unary(kind="sigmoid"):
+            graph.add("Sigmoid", [operator.input], operator.output)
+        case Unary(kind="relu" | "relu6" as kind):
+            activate(graph, kind, operator.input, operator.output)
+        case AveragePool():
+            graph.add("AveragePool", [operator.input], operator.output, **pool_attributes(operator))
+        case GlobalMean(keep=True):
+            graph.add("GlobalAveragePool", [operator.input], operator.output)
+        case GlobalMean():
+            graph.add("ReduceMean", [operator.input], operator.output, axes=[2, 3], keepdims=0)
+        case Flatten():
+            graph.add("Flatten", [operator.input], operator.output, axis=1)
 
 
-def _emit(graph: Graph, source: Source, modules: dict[str, nn.Module], folded: dict[fx.Node, nn.BatchNorm2d]) -> None:
-    node = source.node
-    if node.op == "call_module":
-        module = modules[str(node.target)]
-        before = source.node.args[0]
-        if isinstance(module, nn.BatchNorm2d):
-            if isinstance(before, fx.Node) and folded.get(before) is module:
-                source.names[node] = source.names[before]
-                return
-            emit_batch_norm(graph, source, module)
-        elif isinstance(module, nn.Conv2d):
-            emit_conv(graph, source, module, folded.get(node))
-        elif type(module) in MODULES:
-            MODULES[type(module)](graph, source, module)
-        else:
-            raise TrialFailure(f"cannot export module {node.target!r}: no ONNX form is known for {module}")
-    elif node.op == "call_function" and node.target in FUNCTIONS:
-        FUNCTIONS[node.target](graph, source)
-    elif node.op == "call_method" and node.target in METHODS:
-        METHODS[str(node.target)](graph, source)
+def convolution_attributes(operator: Convolution) -> dict[str, object]:
+    """Attributes of ONNX's Conv."""
+    return {
+        "kernel_shape": list(operator.weight_OIHW.shape[2:]),
+        "strides": list(operator.stride),
+        "pads": _pads(operator.padding),
+        "dilations": list(operator.dilation),
+        "group": operator.groups,
+    }
+
+
+def pool_attributes(operator: AveragePool) -> dict[str, object]:
+    """Attributes of ONNX's AveragePool."""
+    return {
+        "kernel_shape": list(operator.kernel),
+        "strides": list(operator.stride),
+        "pads": _pads(operator.padding),
+        "count_include_pad": int(operator.counted),
+    }
+
+
+def activate(graph: Graph, kind: Activation, name: str, output: str) -> None:
+    """Relu, or Clip from 0 to 6."""
+    if kind == "relu6":
+        bounds = [
+            graph.weight(f"{output}.{end}", np.array(value, np.float32)) for end, value in (("low", 0), ("high", 6))
+        ]
+        graph.add("Clip", [name, *bounds], output)
     else:
-        raise TrialFailure(f"cannot export {node.format_node()}: no ONNX form is known for it")
+        graph.add("Relu", [name], output)
 
 
-def _foldable(trace: fx.Graph, modules: dict[str, nn.Module]) -> dict[fx.Node, nn.BatchNorm2d]:
-    """Convolutions whose one reader is a batch norm, with that norm."""
-    folded: dict[fx.Node, nn.BatchNorm2d] = {}
-    for node in trace.nodes:
-        if node.op == "call_module" and isinstance(modules[str(node.target)], nn.Conv2d) and len(node.users) == 1:
-            (reader,) = node.users
-            norm = modules.get(str(reader.target)) if reader.op == "call_module" else None
-            if isinstance(norm, nn.BatchNorm2d):
-                folded[node] = norm
-    return folded
+def _before_activation(operator: Convolution | Linear | Binary) -> str:
+    return operator.output if operator.activation == "none" else f"{operator.output}.linear"
+
+
+def _activate(graph: Graph, name: str, operator: Convolution | Linear | Binary) -> None:
+    if operator.activation != "none":
+        activate(graph, operator.activation, name, operator.output)
+
+
+def _pads(padding: tuple[int, int, int, int]) -> list[int]:
+    top, bottom, left, right = padding
+    return [top, left, bottom, right]

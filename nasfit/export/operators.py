@@ -1,205 +1,221 @@
-"""How each kind of module, function and method is written in ONNX; the tables at the end list them all."""
+"""How each kind of module, function and method becomes an operator of a program; the tables at the end list them all.
+
+A reader gives the operator, or the name of the tensor that the call hands on unchanged.
+Shapes: C channels, H and W pixels; O output and I input channels of a weight.
+"""
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nasfit.export.graph import Graph, Source
+from nasfit.export.program import AveragePool, Binary, Convolution, Flatten, GlobalMean, Linear, Operator, Unary
+from nasfit.export.traced_call import TracedCall
 
-EmitModule = Callable[[Graph, Source, Any], None]
-EmitCall = Callable[[Graph, Source], None]
+ReadModule = Callable[[TracedCall, Any], Operator | str]
+ReadCall = Callable[[TracedCall], Operator | str]
+
+NO_PADDING = (0, 0, 0, 0)
 
 
-def emit_conv(graph: Graph, source: Source, conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> None:
-    """Convolution, with the batch norm that follows folded in: w' = w * g / sqrt(v + eps), b' = (b - m) * g' + beta."""
+def per_channel(name: str, output: str, scale_C: np.ndarray, shift_C: np.ndarray) -> Convolution:
+    """scale * x + shift as a depthwise 1x1 convolution, which every engine has and every convolution can take in."""
+    channels = len(scale_C)
+    return Convolution(
+        input=name,
+        output=output,
+        weight_OIHW=scale_C.reshape(channels, 1, 1, 1),
+        bias_O=shift_C,
+        stride=(1, 1),
+        padding=NO_PADDING,
+        dilation=(1, 1),
+        groups=channels,
+    )
+
+
+def _convolution(call: TracedCall, conv: nn.Conv2d) -> Operator:
     if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
-        raise source.unsupported(f"padding {conv.padding!r} of mode {conv.padding_mode!r}; use numbers and 'zeros'")
-    weight_OIHW, bias_O = conv.weight, conv.bias
-    if norm is not None:
-        scale_O, shift_O = _scale_and_shift(norm)
-        weight_OIHW = weight_OIHW * scale_O[:, None, None, None]
-        bias_O = shift_O if bias_O is None else bias_O * scale_O + shift_O
-    name = source.node.name
-    inputs = [source.read(), graph.weight(f"{name}.weight", weight_OIHW)]
-    if bias_O is not None:
-        inputs.append(graph.weight(f"{name}.bias", bias_O))
-    graph.add(
-        "Conv",
-        inputs,
-        source.output(),
-        kernel_shape=list(conv.kernel_size),
-        strides=list(conv.stride),
-        pads=list(conv.padding) * 2,
-        dilations=list(conv.dilation),
-        group=conv.groups,
+        raise call.unsupported(f"padding {conv.padding!r} of mode {conv.padding_mode!r}; use numbers and 'zeros'")
+    rows, columns = conv.padding
+    return Convolution(
+        input=call.tensor(),
+        output=call.name,
+        weight_OIHW=_array(conv.weight),
+        bias_O=_bias(conv.bias, conv.out_channels),
+        stride=_pair(conv.stride),
+        padding=(rows, rows, columns, columns),
+        dilation=_pair(conv.dilation),
+        groups=conv.groups,
     )
 
 
-def emit_batch_norm(graph: Graph, source: Source, norm: nn.BatchNorm2d) -> None:
-    """A batch norm that follows no convolution."""
-    scale_C, shift_C = _scale_and_shift(norm)
-    name = source.node.name
-    graph.add(
-        "BatchNormalization",
-        [
-            source.read(),
-            graph.weight(f"{name}.scale", scale_C),
-            graph.weight(f"{name}.shift", shift_C),
-            graph.weight(f"{name}.mean", torch.zeros_like(scale_C)),
-            graph.weight(f"{name}.variance", torch.ones_like(scale_C)),
-        ],
-        source.output(),
-        epsilon=0.0,
-    )
-
-
-def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _batch_norm(call: TracedCall, norm: nn.BatchNorm2d) -> Operator:
     if norm.running_mean is None or norm.running_var is None:
-        raise AssertionError("batch norm keeps running statistics in every network built here")
+        raise call.unsupported("batch norm without running statistics; a file has no batch to take them from")
     scale_C = torch.rsqrt(norm.running_var.double() + norm.eps)
     if norm.weight is not None:
         scale_C = scale_C * norm.weight.double()
     shift_C = -norm.running_mean.double() * scale_C
     if norm.bias is not None:
         shift_C = shift_C + norm.bias.double()
-    return scale_C.float(), shift_C.float()
+    return per_channel(call.tensor(), call.name, _array(scale_C), _array(shift_C))
 
 
-def _linear(graph: Graph, source: Source, linear: nn.Linear) -> None:
-    name = source.node.name
-    inputs = [source.read(), graph.weight(f"{name}.weight", linear.weight)]
-    if linear.bias is not None:
-        inputs.append(graph.weight(f"{name}.bias", linear.bias))
-    graph.add("Gemm", inputs, source.output(), transB=1)
+def _zero_pad(call: TracedCall, pad: nn.ZeroPad2d) -> Operator:
+    left, right, top, bottom = pad.padding
+    if min(pad.padding) < 0:
+        raise call.unsupported(f"padding {pad.padding}; a negative one crops, which no file expresses here")
+    channels = call.shapes[call.tensor()][0]
+    ones_C, zeros_C = np.ones(channels, np.float32), np.zeros(channels, np.float32)
+    return replace(per_channel(call.tensor(), call.name, ones_C, zeros_C), padding=(top, bottom, left, right))
 
 
-def _clip(low: float, high: float) -> EmitCall:
-    def emit(graph: Graph, source: Source) -> None:
-        name = source.node.name
-        bounds = [
-            graph.weight(f"{name}.{end}", np.array(value, np.float32)) for end, value in (("low", low), ("high", high))
-        ]
-        graph.add("Clip", [source.read(), *bounds], source.output())
-
-    return emit
+def _linear(call: TracedCall, linear: nn.Linear) -> Operator:
+    return Linear(call.tensor(), call.name, _array(linear.weight), _bias(linear.bias, linear.out_features))
 
 
-def _average_pool(graph: Graph, source: Source, pool: nn.AvgPool2d) -> None:
+def _average_pool(call: TracedCall, pool: nn.AvgPool2d) -> Operator:
     if pool.ceil_mode or pool.divisor_override is not None:
-        raise source.unsupported("average pooling with ceil_mode or divisor_override; ONNX counts these otherwise")
-    graph.add(
-        "AveragePool",
-        [source.read()],
-        source.output(),
-        kernel_shape=_pair(pool.kernel_size),
-        strides=_pair(pool.stride),
-        pads=_pair(pool.padding) * 2,
-        count_include_pad=int(pool.count_include_pad),
+        raise call.unsupported("average pooling with ceil_mode or divisor_override; files count these otherwise")
+    rows, columns = _pair(pool.padding)
+    return AveragePool(
+        input=call.tensor(),
+        output=call.name,
+        kernel=_pair(pool.kernel_size),
+        stride=_pair(pool.stride),
+        padding=(rows, rows, columns, columns),
+        counted=pool.count_include_pad,
     )
 
 
-def _adaptive_pool(graph: Graph, source: Source, pool: nn.AdaptiveAvgPool2d) -> None:
-    if pool.output_size not in (1, (1, 1)):
-        raise source.unsupported(f"adaptive pooling to {pool.output_size}; only to one pixel")
-    graph.add("GlobalAveragePool", [source.read()], source.output())
+def _adaptive_pool(call: TracedCall, pool: nn.AdaptiveAvgPool2d) -> Operator:
+    return _global_mean(call, pool.output_size)
 
 
-def _adaptive_pool_call(graph: Graph, source: Source) -> None:
-    if source.argument(1, "output_size", None) not in (1, (1, 1)):
-        raise source.unsupported("adaptive pooling to more than one pixel")
-    graph.add("GlobalAveragePool", [source.read()], source.output())
+def _adaptive_pool_call(call: TracedCall) -> Operator:
+    return _global_mean(call, call.argument(1, "output_size", None))
 
 
-def _mean(graph: Graph, source: Source) -> None:
-    axes = source.argument(1, "dim", None)
-    if not isinstance(axes, list | tuple) or not axes:
-        raise source.unsupported(f"mean over {axes!r}; name the dimensions, such as (2, 3)")
-    keep = int(bool(source.argument(2, "keepdim", False)))
-    graph.add("ReduceMean", [source.read()], source.output(), axes=[int(axis) for axis in axes], keepdims=keep)
+def _global_mean(call: TracedCall, size: object) -> Operator:
+    if size not in (1, (1, 1), [1, 1]):
+        raise call.unsupported(f"adaptive pooling to {size}; only to one pixel")
+    return GlobalMean(call.tensor(), call.name, keep=True)
 
 
-def _flatten_module(graph: Graph, source: Source, flatten: nn.Flatten) -> None:
-    _flatten(graph, source, flatten.start_dim, flatten.end_dim)
+def _mean(call: TracedCall) -> Operator:
+    axes = call.argument(1, "dim", None)
+    rank = 1 + len(call.shapes[call.tensor()])
+    if not isinstance(axes, list | tuple) or sorted(int(axis) % rank for axis in axes) != [2, 3]:
+        raise call.unsupported(f"mean over {axes!r}; only over rows and columns of a map: (2, 3)")
+    return GlobalMean(call.tensor(), call.name, keep=bool(call.argument(2, "keepdim", False)))
 
 
-def _flatten_call(graph: Graph, source: Source) -> None:
-    _flatten(graph, source, source.argument(1, "start_dim", 0), source.argument(2, "end_dim", -1))
+def _flatten_module(call: TracedCall, flatten: nn.Flatten) -> Operator | str:
+    return _flatten(call, flatten.start_dim, flatten.end_dim)
 
 
-def _flatten(graph: Graph, source: Source, start: object, end: object) -> None:
-    if (start, end) != (1, -1):
-        raise source.unsupported(f"flatten from {start} to {end}; only from 1 to the end")
-    graph.add("Flatten", [source.read()], source.output(), axis=1)
+def _flatten_call(call: TracedCall) -> Operator | str:
+    return _flatten(call, call.argument(1, "start_dim", 0), call.argument(2, "end_dim", -1))
 
 
-def _zero_pad(graph: Graph, source: Source, pad: nn.ZeroPad2d) -> None:
-    left, right, top, bottom = pad.padding
-    pads = graph.weight(f"{source.node.name}.pads", np.array([0, 0, top, left, 0, 0, bottom, right], dtype=np.int64))
-    graph.add("Pad", [source.read(), pads], source.output())
+def _flatten(call: TracedCall, start: object, end: object) -> Operator | str:
+    name = call.tensor()
+    rank = 1 + len(call.shapes[name])
+    if start != 1 or end not in (-1, rank - 1):
+        raise call.unsupported(f"flatten from {start} to {end}; only from 1 to the end")
+    return name if rank == 2 else Flatten(name, call.name)
 
 
-def _unary(op: str) -> EmitCall:
-    return lambda graph, source: graph.add(op, [source.read()], source.output())
+def _dropout(call: TracedCall) -> str:
+    if call.argument(2, "training", True):
+        raise call.unsupported("dropout in evaluation mode too; give it training=self.training")
+    return call.tensor()
 
 
-def _binary(op: str) -> EmitCall:
-    return lambda graph, source: graph.add(op, [source.read(0), source.read(1)], source.output())
+def _unary(kind: Literal["relu", "relu6", "sigmoid"]) -> ReadCall:
+    return lambda call: Unary(kind, call.tensor(), call.name)
 
 
-def _same(graph: Graph, source: Source) -> None:
-    source.same()
+def _binary(kind: Literal["add", "mul"]) -> ReadCall:
+    def read(call: TracedCall) -> Operator:
+        if call.argument(2, "alpha", 1) != 1:
+            raise call.unsupported(f"alpha {call.argument(2, 'alpha', 1)!r}; add the scaled tensor instead")
+        first, second = call.tensor(0), call.tensor(1)
+        # Both kinds commute; engines want the smaller operand second.
+        if math.prod(call.shapes[second]) > math.prod(call.shapes[first]):
+            first, second = second, first
+        return Binary(kind, (first, second), call.name)
+
+    return read
 
 
-def _as_module(emit: EmitCall) -> EmitModule:
-    return lambda graph, source, _: emit(graph, source)
+def _same(call: TracedCall) -> str:
+    return call.tensor()
 
 
-def _pair(size: int | tuple[int, int]) -> list[int]:
-    return [size, size] if isinstance(size, int) else list(size)
+def _as_module(read: ReadCall) -> ReadModule:
+    return lambda call, _: read(call)
 
 
-MODULES: dict[type[nn.Module], EmitModule] = {
+def _array(tensor: Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.detach().float().cpu().numpy()
+    return array
+
+
+def _bias(bias: Tensor | None, size: int) -> np.ndarray:
+    return np.zeros(size, np.float32) if bias is None else _array(bias)
+
+
+def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
+    high, wide = (size, size) if isinstance(size, int) else size
+    return high, wide
+
+
+MODULES: dict[type[nn.Module], ReadModule] = {
+    nn.Conv2d: _convolution,
+    nn.BatchNorm2d: _batch_norm,
     nn.Linear: _linear,
     nn.AvgPool2d: _average_pool,
     nn.AdaptiveAvgPool2d: _adaptive_pool,
     nn.Flatten: _flatten_module,
     nn.ZeroPad2d: _zero_pad,
-    nn.ReLU: _as_module(_unary("Relu")),
-    nn.ReLU6: _as_module(_clip(0.0, 6.0)),
-    nn.Sigmoid: _as_module(_unary("Sigmoid")),
+    nn.ReLU: _as_module(_unary("relu")),
+    nn.ReLU6: _as_module(_unary("relu6")),
+    nn.Sigmoid: _as_module(_unary("sigmoid")),
     nn.Dropout: _as_module(_same),
     nn.Identity: _as_module(_same),
 }
 
-FUNCTIONS: dict[object, EmitCall] = {
-    operator.add: _binary("Add"),
-    operator.iadd: _binary("Add"),
-    torch.add: _binary("Add"),
-    operator.mul: _binary("Mul"),
-    operator.imul: _binary("Mul"),
-    torch.mul: _binary("Mul"),
-    torch.sigmoid: _unary("Sigmoid"),
-    torch.relu: _unary("Relu"),
-    functional.relu: _unary("Relu"),
-    functional.relu6: _clip(0.0, 6.0),
-    functional.dropout: _same,
+FUNCTIONS: dict[object, ReadCall] = {
+    operator.add: _binary("add"),
+    operator.iadd: _binary("add"),
+    torch.add: _binary("add"),
+    operator.mul: _binary("mul"),
+    operator.imul: _binary("mul"),
+    torch.mul: _binary("mul"),
+    torch.sigmoid: _unary("sigmoid"),
+    torch.relu: _unary("relu"),
+    functional.relu: _unary("relu"),
+    functional.relu6: _unary("relu6"),
+    functional.dropout: _dropout,
     functional.adaptive_avg_pool2d: _adaptive_pool_call,
     torch.flatten: _flatten_call,
     torch.mean: _mean,
 }
 
-METHODS: dict[str, EmitCall] = {
-    "add": _binary("Add"),
-    "mul": _binary("Mul"),
-    "sigmoid": _unary("Sigmoid"),
-    "relu": _unary("Relu"),
+METHODS: dict[str, ReadCall] = {
+    "add": _binary("add"),
+    "mul": _binary("mul"),
+    "sigmoid": _unary("sigmoid"),
+    "relu": _unary("relu"),
     "mean": _mean,
     "flatten": _flatten_call,
 }

@@ -1,22 +1,28 @@
 """Latency measured on a device, with its spread, its conditions and its doubts.
 
-`measure` times networks in turn until the interval of each median is narrow; a `Measurement` keeps the raw samples and
-says in words what is wrong with them. On a one-thread CPU engine the headline is the median of thread-CPU time, which
-stays put when the machine is busy and the clock's does not.
+`measure` times networks in turn until the interval of each headline is narrow; a `Measurement` keeps the raw samples
+and says in words what is wrong with them. The headline is the lower quartile of undisturbed samples: of thread-CPU time
+on a one-thread CPU engine, which stays put when the machine is busy and the clock's time does not.
 """
 
 from nasfit.latency.caching import measurement_key
+from nasfit.latency.candidate import Candidate, Check
 from nasfit.latency.measurement import NOISE_FLOOR, Measurement, tied
-from nasfit.latency.measuring import Timing, measure
-from nasfit.latency.order_statistics import median_interval, quartiles
+from nasfit.latency.measuring import measure
+from nasfit.latency.order_statistics import quantile, quantile_interval, quartiles
+from nasfit.latency.timing import THOROUGH, Timing
 
 __all__ = [
     "NOISE_FLOOR",
+    "THOROUGH",
+    "Candidate",
+    "Check",
     "Measurement",
     "Timing",
     "measure",
     "measurement_key",
-    "median_interval",
+    "quantile",
+    "quantile_interval",
     "quartiles",
     "tied",
 ]

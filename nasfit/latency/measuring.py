@@ -1,4 +1,4 @@
-"""Networks timed in turn, in shuffled rounds, until the interval of each median is narrow enough."""
+"""Networks timed in turn, in shuffled rounds, until the interval of each headline is narrow enough."""
 
 from __future__ import annotations
 
@@ -6,138 +6,231 @@ import math
 import random
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-from nasfit.devices import Description, Device, Sample, Session
-from nasfit.errors import TrialFailure, UsageError
+from nasfit.devices import Description, Device, Sample, Session, State
+from nasfit.errors import DeviceError, DeviceGone, TrialFailure, UsageError
 from nasfit.latency.caching import measurement_key
-from nasfit.latency.measurement import Measurement, headline_statistic
-from nasfit.latency.order_statistics import median_interval, quartiles
-
-# The fewest samples that give a 95 % interval of the median.
-LEAST_ROUNDS = 6
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How long and how closely to look; the defaults hold for networks of 0.05 to 100 ms.
-
-    precision: stop at a 95 % interval of the median within +- this share. min_rounds, max_rounds: samples a network.
-    network_s: wall time given to one network at most. sample_ms: a sample holds enough inferences to last this long.
-    warm: untimed inferences before each sample, since another network ran just before. together: networks loaded and
-    interleaved at once; more of them go in further groups. seed: of the order within the rounds.
-    """
-
-    precision: float = 0.015
-    min_rounds: int = 11
-    max_rounds: int = 60
-    network_s: float = 5.0
-    sample_ms: float = 3.0
-    warm: int = 1
-    together: int = 32
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not LEAST_ROUNDS <= self.min_rounds <= self.max_rounds:
-            raise UsageError(
-                f"rounds are {self.min_rounds} to {self.max_rounds}; {LEAST_ROUNDS} are the fewest that give an "
-                "interval, and the smaller number comes first"
-            )
-        for what in ("precision", "network_s", "sample_ms", "together"):
-            if not getattr(self, what) > 0:
-                raise UsageError(f"{what} is {getattr(self, what)!r}; it must be above 0")
-
-
-DEFAULT = Timing()
+from nasfit.latency.candidate import Candidate
+from nasfit.latency.measurement import (
+    HEADLINE_SHARE,
+    Measurement,
+    clean_places,
+    headline_values,
+    statistic_of,
+)
+from nasfit.latency.order_statistics import quantile, quantile_interval
+from nasfit.latency.timing import DEFAULT, Timing
 
 
 def measure(
     device: Device,
-    models: Mapping[str, bytes],
+    models: Mapping[str, bytes | Candidate],
     *,
     timing: Timing = DEFAULT,
     cache: MutableMapping[str, dict[str, Any]] | None = None,
+    resources: bool = False,
 ) -> dict[str, Measurement | TrialFailure]:
     """Latency of every network, in the order given; a network that does not run has its failure there instead.
 
-    models: name -> file for the device's engine. cache: `measurement_key` -> `Measurement.to_dict()`; names must then
-    be architecture texts. Found ones are not measured again; new ones are stored, failures are not. Raises DeviceError
-    where the device itself is gone.
+    models: name -> file for the device's engine, or `Candidate` to have its output checked before it is timed. cache:
+    `measurement_key` -> `Measurement.to_dict()`; names must then be architecture texts. Found ones are not measured
+    again; new ones are stored, failures are not. resources: also memory and energy, each network alone in a fresh
+    process. Raises DeviceError where the device does not answer; `DeviceGone` may pass, and what was stored in the
+    cache until then is not lost.
     """
     description = device.describe()
     keys = {name: measurement_key(name, description.device, description.engine) for name in models}
-    done: dict[str, Measurement | TrialFailure] = {
-        name: Measurement.from_dict(cache[key]) for name, key in keys.items() if cache is not None and key in cache
-    }
+    done: dict[str, Measurement | TrialFailure] = {}
+    for name, key in keys.items():
+        known = _known(cache, key) if cache is not None else None
+        if known is not None:
+            done[name] = known
     waiting = [name for name in models if name not in done]
     for start in range(0, len(waiting), timing.together):
-        group = {name: models[name] for name in waiting[start : start + timing.together]}
-        with device.open() as session:
-            for name, result in _group(session, group, description, timing):
-                done[name] = result
-                if cache is not None and isinstance(result, Measurement):
-                    cache[keys[name]] = result.to_dict()
+        group = _Group(device, description, timing)
+        for name in waiting[start : start + timing.together]:
+            model = models[name]
+            group.add(name, model if isinstance(model, Candidate) else Candidate(model))
+        for name, result in group.results():
+            if resources and isinstance(result, Measurement):
+                result = _with_resources(result, device, group.courses[name].candidate.content)
+            done[name] = result
+            if cache is not None and isinstance(result, Measurement):
+                cache[keys[name]] = result.to_dict()
     return {name: done[name] for name in models}
+
+
+def _with_resources(measurement: Measurement, device: Device, content: bytes) -> Measurement:
+    """A device that cannot tell them costs a doubt, not the latency."""
+    try:
+        used = device.resources(content)
+    except DeviceGone:
+        raise
+    except (TrialFailure, DeviceError) as error:
+        return replace(measurement, warnings=(*measurement.warnings, f"memory and energy are not known: {error}"))
+    return replace(measurement, peak_memory_mb=used.peak_memory_mb, energy_mj=used.energy_mj)
+
+
+def _known(cache: MutableMapping[str, dict[str, Any]], key: str) -> Measurement | None:
+    """None also for what an older version stored: its headline may be another statistic."""
+    try:
+        return Measurement.from_dict(cache[key]) if key in cache else None
+    except UsageError:
+        return None
 
 
 class _Course:
     """One network on its way: its samples so far and the time they took."""
 
-    def __init__(self, session: Session, name: str, model_bytes: bytes, timing: Timing) -> None:
-        began = time.perf_counter()
-        session.load(name, model_bytes)
-        self._session, self._name, self._timing = session, name, timing
-        self._runs = _runs(session.sample(name, warm=2, runs=1), timing)
-        self._sampling_s = 0.0
+    def __init__(self, candidate: Candidate) -> None:
+        self.candidate = candidate
         self.samples: list[Sample] = []
-        self.seconds = time.perf_counter() - began
+        self.seconds = 0.0
+        self.difference: float | None = None
+        self.runs: int | None = None
+        self._sampling_s = 0.0
+        self._before = 0
 
-    def step(self) -> None:
-        """One more sample. Raises TrialFailure."""
+    def enter(self, session: Session, name: str, timing: Timing) -> Sample:
+        """Load and check it in a new process, and run it once. Raises TrialFailure."""
         began = time.perf_counter()
-        self.samples.append(self._session.sample(self._name, warm=self._timing.warm, runs=self._runs))
+        session.load(name, self.candidate.content)
+        if self.candidate.check is not None and self.difference is None:
+            check = self.candidate.check
+            self.difference = check.difference(session.run(name, check.input_BCHW))
+        first = session.sample(name, warm=2, runs=1)
+        self.runs = self.runs or _runs(first, timing)
+        self._sampling_s, self._before = 0.0, len(self.samples)
+        self.seconds += time.perf_counter() - began
+        return first
+
+    def step(self, session: Session, name: str, timing: Timing) -> Sample:
+        """One more sample. Raises TrialFailure."""
+        assert self.runs is not None, "entered before"
+        began = time.perf_counter()
+        sample = session.sample(name, warm=timing.warm, runs=self.runs)
+        self.samples.append(sample)
         spent = time.perf_counter() - began
         self._sampling_s += spent
         self.seconds += spent
+        return sample
 
-    def finished(self, statistic: str) -> bool:
-        """Narrow enough, or at the limit of rounds or time."""
-        timing, count = self._timing, len(self.samples)
-        if count >= LEAST_ROUNDS and self._sampling_s >= timing.network_s:
+    def finished(self, description: Description, timing: Timing) -> bool:
+        """Narrow enough on undisturbed samples, or at the limit of rounds or time of this process."""
+        here = self.samples[self._before :]
+        if len(here) >= timing.max_rounds or (len(here) >= 2 and self._sampling_s >= timing.network_s):
             return True
-        if count < timing.min_rounds:
+        if len(clean_places(here)) < timing.min_rounds:
             return False
-        values = [sample.cpu_ms if statistic == "cpu median" else sample.wall_ms for sample in self.samples]
-        low, high = median_interval(values)
-        return count >= timing.max_rounds or (high - low) / 2 <= timing.precision * quartiles(values)[1]
+        values = headline_values(here, statistic_of(description, here))
+        low, high = quantile_interval(values, HEADLINE_SHARE)
+        return (high - low) / 2 <= timing.precision * quantile(values, HEADLINE_SHARE)
 
 
-def _group(
-    session: Session, models: Mapping[str, bytes], description: Description, timing: Timing
-) -> Iterator[tuple[str, Measurement | TrialFailure]]:
-    """Networks loaded together, each given out as it ends."""
-    courses: dict[str, _Course] = {}
-    for name, model_bytes in models.items():
-        try:
-            courses[name] = _Course(session, name, model_bytes, timing)
-        except TrialFailure as failure:
-            yield name, failure
-    statistic = headline_statistic(description)
-    order = random.Random(timing.seed)
-    while courses:
-        # A new order each round, so that no network always runs in the cache another one left.
-        for name in order.sample(sorted(courses), len(courses)):
-            course = courses[name]
+class _Group:
+    """Networks loaded together and timed in turn, in one or more processes.
+
+    On a device without a probe the first network is the reference: it opens every round, its time stands for the
+    probe's, and it stays until the others are done.
+    """
+
+    def __init__(self, device: Device, description: Description, timing: Timing) -> None:
+        self.courses: dict[str, _Course] = {}
+        self.has_probe = True
+        self._device, self._description, self._timing = device, description, timing
+        self._order = random.Random(timing.seed)
+        self._states: list[State] = []
+
+    def add(self, name: str, candidate: Candidate) -> None:
+        """Before `results`."""
+        self.courses[name] = _Course(candidate)
+
+    def results(self) -> Iterator[tuple[str, Measurement | TrialFailure]]:
+        """Each network as it ends. Raises DeviceError."""
+        going = dict(self.courses)
+        for process in range(self._timing.processes):
+            last = process == self._timing.processes - 1
+            with self._device.open() as session:
+                for name, ended in self._process(session, going):
+                    if isinstance(ended, TrialFailure):
+                        del going[name]
+                        yield name, ended
+                    elif last:
+                        yield name, self._measurement(ended)
+
+    def _process(self, session: Session, going: Mapping[str, _Course]) -> Iterator[tuple[str, _Course | TrialFailure]]:
+        """One process: every network until it has enough samples."""
+        running: dict[str, _Course] = {}
+        for name, course in dict(going).items():
             try:
-                course.step()
+                self.has_probe = course.enter(session, name, self._timing).probe_ms is not None
+                running[name] = course
             except TrialFailure as failure:
-                del courses[name]
                 yield name, failure
+        self._states.append(session.state())
+        rounds = 0
+        while running:
+            began = time.perf_counter()
+            yield from self._round(session, running)
+            rounds += 1
+            # Disturbances last seconds: rounds close together would all fall into the same one.
+            pause_s = self._timing.span_s / self._timing.min_rounds - (time.perf_counter() - began)
+            if running and pause_s > 0 and rounds < 2 * self._timing.min_rounds:
+                time.sleep(pause_s)
+
+    def _round(self, session: Session, running: dict[str, _Course]) -> Iterator[tuple[str, _Course | TrialFailure]]:
+        ended: list[tuple[str, _Course | TrialFailure]] = []
+        reference_ms: float | None = None
+        for name in self._shuffled(running):
+            course = running[name]
+            try:
+                sample = course.step(session, name, self._timing)
+            except TrialFailure as failure:
+                ended.append((name, failure))
                 continue
-            if course.finished(statistic):
-                del courses[name]
-                yield name, Measurement.of(course.samples, description, course.seconds)
+            if not self.has_probe:
+                reference_ms = reference_ms or sample.wall_ms
+                course.samples[-1] = replace(sample, probe_ms=reference_ms)
+            if course.finished(self._description, self._timing):
+                ended.append((name, course))
+        if not self.has_probe:
+            ended = self._without_reference(ended, running)
+        if ended:
+            self._states.append(session.state())
+        for name, end in ended:
+            del running[name]
+            yield name, end
+
+    def _without_reference(
+        self, ended: list[tuple[str, _Course | TrialFailure]], running: Mapping[str, _Course]
+    ) -> list[tuple[str, _Course | TrialFailure]]:
+        """The reference ends with the others, not before; if it fails, another begins and nothing is comparable."""
+        reference = next(iter(running))
+        if any(name == reference and isinstance(end, TrialFailure) for name, end in ended):
+            for course in running.values():
+                course.samples = [replace(sample, probe_ms=None) for sample in course.samples]
+        elif len(ended) < len(running):
+            return [(name, end) for name, end in ended if name != reference]
+        return ended
+
+    def _shuffled(self, running: Mapping[str, _Course]) -> list[str]:
+        """A new order each round, so that no network always runs in the cache another one left."""
+        order = self._order.sample(sorted(running), len(running))
+        reference = next(iter(running))
+        return order if self.has_probe else sorted(order, key=lambda name: name != reference)
+
+    def _measurement(self, course: _Course) -> Measurement:
+        return Measurement.of(
+            course.samples,
+            self._description,
+            course.seconds,
+            states=self._states,
+            processes=self._timing.processes,
+            difference=course.difference,
+            size_bytes=len(course.candidate.content),
+        )
 
 
 def _runs(first: Sample, timing: Timing) -> int:
@@ -145,5 +238,5 @@ def _runs(first: Sample, timing: Timing) -> int:
 
     A power of two: a slightly faster first sample then seldom gives another number than the last time.
     """
-    wanted = timing.sample_ms / max(first.cpu_ms, first.wall_ms / 10, 1e-3)
+    wanted = timing.sample_ms / max(first.cpu_ms or 0.0, first.wall_ms / 10, 1e-3)
     return int(2 ** max(0, math.ceil(math.log2(wanted))))

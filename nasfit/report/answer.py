@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nasfit.latency import NOISE_FLOOR
+from nasfit.latency import NOISE_FLOOR, tied
 from nasfit.objective import pareto_front
 from nasfit.report.story import Story
 from nasfit.report.wording import interval, ms, percent, points
@@ -49,8 +49,7 @@ def answer(story: Story) -> Answer:
 
 def same_speed(a: Contender, b: Contender) -> bool:
     """Whether two latencies are a tie: within 3 % of each other, or with overlapping intervals."""
-    overlap = a.low_ms <= b.high_ms and b.low_ms <= a.high_ms
-    return overlap or abs(a.latency_ms - b.latency_ms) <= NOISE_FLOOR * min(a.latency_ms, b.latency_ms)
+    return tied((a.latency_ms, a.low_ms, a.high_ms), (b.latency_ms, b.low_ms, b.high_ms))
 
 
 def margin(a: float, b: float, pictures: int | None) -> float | None:
@@ -114,12 +113,24 @@ def _found(story: Story, result: Result, best: Contender) -> Answer:
     sentences = [_speed_words(best, result.baselines), _gain_words(best, result.baselines, story.test_pictures)]
     if not result.baselines:
         sentences = ["No MobileNetV2 could be trained beside it, so there is nothing to compare with."]
+    sentences += [_passed_over(first, limit) for first in result.found[: result.found.index(best)]]
+    if best.fp32_accuracy is not None:
+        lost = points(best.accuracy - best.fp32_accuracy)
+        sentences.append(f"Accuracies are those of the int8 files; quantization cost {best.name} {lost}.")
     if best.latency_ms > limit * (1 - NOISE_FLOOR):
         sentences.append(
             f"It meets the limit by {100 * (1 - best.latency_ms / limit):.1f} %, less than the {NOISE} by "
             f"which latencies differ between runs: another run may find it above."
         )
     return Answer(kind, headline, tuple(tiles), tuple(sentences), _doubts(story))
+
+
+def _passed_over(first: Contender, limit_ms: float) -> str:
+    """Why a network that ranked higher before the test is not the one handed over."""
+    what = f"{first.name} ({percent(first.accuracy)}, {ms(first.latency_ms)}) came first in the search"
+    if first.over_bounds:
+        return f"{what}, but {first.over_bounds}."
+    return f"{what}, but its exported file misses the limit by {100 * (first.latency_ms / limit_ms - 1):.1f} %."
 
 
 def _verdict(best: Contender, baselines: tuple[Contender, ...], pictures: int | None) -> tuple[str, str]:

@@ -58,9 +58,20 @@ def comparison(result: Result) -> Table:
 
 def files(result: Result) -> Table:
     """Where each final network lies, and how far its exported file is from the trained module."""
-    rows = tuple((c.name, c.onnx, c.weights, f"{c.parity:.1e}") for c in result.contenders)
-    caption = "Files in the study's directory; parity: largest relative difference between exported file and module"
-    return Table(caption, ("network", "ONNX", "weights", "parity"), rows, frozenset((3,)))
+    rows = tuple(
+        (c.name, c.file, c.onnx or "–", c.weights, f"{c.size_bytes / 1e6:.2f} MB", _memory(c), f"{c.parity:.1e}")
+        for c in result.contenders
+    )
+    caption = (
+        "Files in the study's directory. Memory: peak of the network alone in its engine. Parity: largest relative "
+        "difference between the measured file and the trained module"
+    )
+    heads = ("network", "measured file", "as ONNX", "weights", "size", "memory", "parity")
+    return Table(caption, heads, rows, frozenset((4, 5, 6)))
+
+
+def _memory(contender: Contender) -> str:
+    return "–" if contender.peak_memory_mb is None else f"{contender.peak_memory_mb:.1f} MB"
 
 
 def _against(contender: Contender, best: Contender) -> str:

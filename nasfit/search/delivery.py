@@ -8,31 +8,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
 import nasfit
 from nasfit.architecture import Architecture, count
 from nasfit.errors import TrialFailure
-from nasfit.export import check_parity, to_onnx
-from nasfit.latency import Measurement, Timing, measure
+from nasfit.export import RMS_TOLERANCE, check_parity, export_model
+from nasfit.latency import THOROUGH, Candidate, Measurement, measure
 from nasfit.models import build
 from nasfit.search.entrants import Entrant
+from nasfit.search.evaluate import over_bounds
+from nasfit.search.measuring import check_of
+from nasfit.search.patience import until_back
 from nasfit.search.result import Contender
 from nasfit.search.setup import Setup
-from nasfit.training import as_images, normalised
 
 CHECKED_PICTURES = 16
-THOROUGH = Timing(precision=0.005, min_rounds=31, max_rounds=120)
+# Read by every engine and converter, so always handed over beside the file that was timed.
+EXCHANGE_FORMAT = "onnx"
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """An exported file: its name in the study directory, its bytes, and its parity with the module."""
+    """The exported files of a network: names in the study directory, the timed one's bytes and parity.
 
-    name: str
-    content: bytes
+    onnx: None where the timed file is that already.
+    """
+
+    file: str
+    onnx: str | None
+    candidate: Candidate
     parity: float
 
 
@@ -59,40 +66,51 @@ def compared(setup: Setup, entrants: Sequence[Entrant]) -> Comparison:
                 files[entrant.name] = delivered(setup, entrant.architecture, entrant.weights)
             except TrialFailure as failure:
                 failures[entrant.name] = str(failure)
-    latencies = measure(setup.device, {name: file.content for name, file in files.items()}, timing=THOROUGH)
+    instrument = setup.instrument
+    candidates = {name: file.candidate for name, file in files.items()}
+    latencies = until_back(
+        instrument.device,
+        lambda: measure(instrument.device, candidates, timing=THOROUGH, resources=True),
+    )
     contenders, conditions = [], {}
     for entrant in entrants:
         latency = latencies.get(entrant.name)
         if isinstance(latency, Measurement):
-            accuracy = finals[entrant.name]["accuracy"]
-            contenders.append(_contender(entrant, accuracy, files[entrant.name], latency))
+            contenders.append(_contender(setup, entrant, finals[entrant.name], files[entrant.name], latency))
             conditions = dict(latency.conditions)
         elif latency is not None:
             failures[entrant.name] = str(latency)
     return Comparison(tuple(contenders), failures, conditions)
 
 
-def _contender(entrant: Entrant, accuracy: float, file: Delivered, latency: Measurement) -> Contender:
+def _contender(
+    setup: Setup, entrant: Entrant, final: dict[str, Any], file: Delivered, latency: Measurement
+) -> Contender:
     counts = count(Architecture.parse(entrant.architecture))
     return Contender(
         name=entrant.name,
         origin=entrant.origin,
         architecture=entrant.architecture,
-        accuracy=accuracy,
+        accuracy=final["accuracy"],
         latency_ms=latency.latency_ms,
         low_ms=latency.low_ms,
         high_ms=latency.high_ms,
         parameters=counts.parameters,
         madds=counts.madds,
         parity=file.parity,
-        onnx=file.name,
+        file=file.file,
         weights=entrant.weights,
+        size_bytes=latency.size_bytes,
+        onnx=file.onnx,
+        peak_memory_mb=latency.peak_memory_mb,
+        fp32_accuracy=final.get("fp32_accuracy"),
+        over_bounds=over_bounds(latency.size_bytes, latency.peak_memory_mb, setup.settings),
         warnings=tuple(latency.warnings),
     )
 
 
 def delivered(setup: Setup, architecture: str, weights: str) -> Delivered:
-    """Builds the network, loads its weights, writes the .onnx beside them. Raises TrialFailure if the two differ."""
+    """Builds the network, loads its weights, writes its files beside them. Raises TrialFailure if they differ."""
     network = Architecture.parse(architecture)
     module = build(network)
     try:
@@ -100,18 +118,51 @@ def delivered(setup: Setup, architecture: str, weights: str) -> Delivered:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise TrialFailure(f"weights {weights} do not read: {str(error).splitlines()[0]}") from error
     module.eval()
-    data = setup.data
+    precision, own_format = setup.instrument.precision, setup.instrument.device.model_format
+    content, parity = _exported(setup, module, architecture, own_format, precision)
+    name = _written(setup, weights, own_format, precision, content)
+    onnx = None
+    if (own_format, precision) != (EXCHANGE_FORMAT, "fp32"):
+        onnx = _written(
+            setup, weights, EXCHANGE_FORMAT, "fp32", _exported(setup, module, architecture, EXCHANGE_FORMAT, "fp32")[0]
+        )
+    pictures_BCHW = setup.instrument.pictures_BCHW
+    assert pictures_BCHW is not None, "a search has pictures"
+    check = check_of(module, pictures_BCHW[:1], RMS_TOLERANCE[precision])
+    return Delivered(name, onnx, Candidate(content, check), parity)
+
+
+def _exported(
+    setup: Setup, module: nn.Module, architecture: str, model_format: str, precision: str
+) -> tuple[bytes, float]:
+    """The file and its parity with the module on real pictures."""
+    data, pictures_BCHW = setup.data, setup.instrument.pictures_BCHW
+    assert pictures_BCHW is not None, "a search has pictures"
     metadata = {
         "nasfit": nasfit.__version__,
         "architecture": architecture,
         "classes": json.dumps(data.classes),
-        "input": "float32 NCHW, (pixel / 255 - mean) / std",
+        "input": "float32, (pixel / 255 - mean) / std",
         "mean": json.dumps(data.mean),
         "std": json.dumps(data.std),
+        "precision": precision,
     }
-    content = to_onnx(module, (network.channels, network.resolution, network.resolution), metadata)
-    pictures = np.array(data.validation.images_NHWC[:CHECKED_PICTURES])
-    parity = check_parity(module, content, normalised(as_images(pictures), data.mean, data.std))
-    name = str(Path(weights).with_suffix(".onnx"))
+    content = export_model(
+        module,
+        (data.channels, data.resolution, data.resolution),
+        model_format=model_format,
+        precision=precision,
+        metadata=metadata,
+        calibration_BCHW=pictures_BCHW,
+    )
+    parity = check_parity(
+        module, content, pictures_BCHW[:CHECKED_PICTURES], model_format=model_format, precision=precision
+    )
+    return content, parity
+
+
+def _written(setup: Setup, weights: str, model_format: str, precision: str, content: bytes) -> str:
+    ending = f".{model_format}" if precision == "fp32" else f".{precision}.{model_format}"
+    name = str(Path(weights).with_suffix(ending))
     setup.study.write_file(name, content)
-    return Delivered(name, content, parity)
+    return name

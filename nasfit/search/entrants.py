@@ -16,6 +16,7 @@ BASELINE_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0)
 FAR_SLOWER = 3.0  # baselines slower than this many targets tell nothing about the limit
 AS_FAST = 1.2  # baselines by the cheaper stride rule are there to be as fast as the limit asks
 FASTER = (0.7, 0.5)  # also trained: the best networks within these shares of the winner's latency
+CLOSE = 0.95  # a winner nearer to the limit than this may miss it as exported: a reserve below it is trained too
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,10 @@ def _winners(setup: Setup) -> list[str]:
     in_promotion = [trial for trial in candidates if trial.architecture in long_run]
     best = max(in_promotion or candidates[:1], key=lambda trial: long_run.get(trial.architecture, 0.0))
     winners = [best.architecture]
-    for share in FASTER:
-        faster = [t for t in candidates if (t.latency_ms or 0.0) <= share * (best.latency_ms or 0.0)]
+    latency_ms, reserve_ms = best.latency_ms or 0.0, CLOSE * setup.settings.target_ms
+    bounds = [reserve_ms] if reserve_ms < latency_ms <= setup.settings.target_ms else []
+    for bound_ms in (*bounds, *(share * latency_ms for share in FASTER)):
+        faster = [trial for trial in candidates if (trial.latency_ms or 0.0) <= bound_ms]
         winners += [trial.architecture for trial in faster[:1]]
     return list(dict.fromkeys(winners))
 
@@ -96,7 +99,7 @@ def _baselines(setup: Setup) -> list[Entrant]:
     networks = {
         name: network for name, network in {**own, **cheap}.items() if name in own or network not in own.values()
     }
-    latencies = measured(list(networks.values()), setup.device, cache=setup.study.measurements)
+    latencies = measured(list(networks.values()), setup.instrument, cache=setup.study.measurements)
     kept: list[Entrant] = []
     for name, network in networks.items():
         latency = latencies[str(network)]

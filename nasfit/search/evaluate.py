@@ -9,6 +9,7 @@ from nasfit.architecture import Architecture
 from nasfit.errors import TrialFailure
 from nasfit.latency import Measurement
 from nasfit.search.measuring import Measured, measured
+from nasfit.search.settings import Settings
 from nasfit.search.setup import Setup
 from nasfit.study import Trial, TrialState
 from nasfit.training import TrainingJob, TrainingResult, recipe_for, run_training
@@ -31,7 +32,12 @@ def screened(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
         else:
             fresh.append(trial)
     networks = {trial.architecture: Architecture.parse(trial.architecture) for trial in fresh}
-    latencies = measured(list(networks.values()), setup.device, cache=setup.study.measurements)
+    latencies = measured(
+        list(networks.values()),
+        setup.instrument,
+        cache=setup.study.measurements,
+        resources=setup.settings.max_mb is not None,
+    )
     ended: dict[str, Trial] = {}
     for trial in fresh:
         if trial.architecture in ended:
@@ -76,13 +82,30 @@ def _with_latency(setup: Setup, trial: Trial, result: Measured) -> Trial:
     if not isinstance(result, Measurement):
         return _failed(trial, result)
     trial = replace(trial, latency_ms=result.latency_ms, seconds={**trial.seconds, "measure": result.seconds})
-    prune, target_ms = setup.settings.prune, setup.settings.target_ms
-    if prune and result.latency_ms > prune * target_ms:
-        # Told to the strategy as what it is, an untrained network: accuracy at chance.
-        chance = setup.reward(1 / len(setup.data.classes), result.latency_ms)
-        reason = f"{result.latency_ms:.3g} ms is more than {prune:g} times the target of {target_ms:g} ms"
-        return replace(trial, state=TrialState.PRUNED, reward=chance, reason=reason)
-    return trial
+    reason = over_limits(result, setup.settings)
+    if reason is None:
+        return trial
+    # Told to the strategy as what it is, an untrained network: accuracy at chance.
+    chance = setup.reward(1 / len(setup.data.classes), result.latency_ms)
+    return replace(trial, state=TrialState.PRUNED, reward=chance, reason=reason)
+
+
+def over_limits(measurement: Measurement, settings: Settings) -> str | None:
+    """Why a network is not worth training, None where it is: too slow, too much memory, too large a file."""
+    prune, target_ms = settings.prune, settings.target_ms
+    if prune and measurement.latency_ms > prune * target_ms:
+        return f"{measurement.latency_ms:.3g} ms is more than {prune:g} times the target of {target_ms:g} ms"
+    return over_bounds(measurement.size_bytes, measurement.peak_memory_mb, settings)
+
+
+def over_bounds(size_bytes: int, peak_memory_mb: float | None, settings: Settings) -> str | None:
+    """Which bound on file or memory is broken, None where none is."""
+    size_mb = size_bytes / 1e6
+    if settings.max_size is not None and size_mb > settings.max_size:
+        return f"the file has {size_mb:.3g} MB; --max-size allows {settings.max_size:g} MB"
+    if settings.max_mb is not None and peak_memory_mb is not None and peak_memory_mb > settings.max_mb:
+        return f"it needs {peak_memory_mb:.3g} MB of memory; --max-mb allows {settings.max_mb:g} MB"
+    return None
 
 
 def _with_accuracy(setup: Setup, trial: Trial, value: TrainingResult | TrialFailure) -> Trial:
@@ -102,7 +125,14 @@ def _with_accuracy(setup: Setup, trial: Trial, value: TrainingResult | TrialFail
 def proxy_job(setup: Setup, architecture: str, seed: int, factor: float = 1.0) -> TrainingJob:
     """The study's proxy training of a network, `factor` times as long."""
     recipe = recipe_for(round(setup.plan.proxy_images * factor), len(setup.data.train.labels_N))
-    return TrainingJob(architecture, str(setup.data_directory), recipe, seed)
+    return TrainingJob(
+        architecture,
+        str(setup.data_directory),
+        recipe,
+        seed,
+        precision=setup.settings.precision,
+        model_format=setup.instrument.device.model_format,
+    )
 
 
 def _failed(trial: Trial, failure: TrialFailure) -> Trial:

@@ -59,6 +59,8 @@ def trained_fully(setup: Setup, chosen: list[Entrant], left_s: float) -> Iterato
             seed=setup.settings.seed,
             final=True,
             weights=str(setup.study.path / entrant.weights),
+            precision=setup.settings.precision,
+            model_format=setup.instrument.device.model_format,
         )
         for entrant in waiting
     ]

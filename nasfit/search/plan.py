@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nasfit.architecture import Architecture, adapted, count, scaled
-from nasfit.devices import Device
 from nasfit.errors import StudyError, TrialFailure, UsageError
-from nasfit.search.measuring import measured
+from nasfit.search.measuring import Instrument, measured
 from nasfit.search.settings import Settings
 from nasfit.space import SearchSpace, Tokens
 from nasfit.tasks import ClassificationData
@@ -69,7 +68,12 @@ class Plan:
 
 
 def calibrate(
-    settings: Settings, space: SearchSpace, data: ClassificationData, directory: Path, device: Device, pool: Pool
+    settings: Settings,
+    space: SearchSpace,
+    data: ClassificationData,
+    directory: Path,
+    instrument: Instrument,
+    pool: Pool,
 ) -> Plan:
     """Tries width and stride rules from cheap to costly; see `RUNGS`.
 
@@ -81,7 +85,7 @@ def calibrate(
     plan = None
     for width, strides in _rungs(settings, data.resolution):
         at = _Rung(width, strides, data)
-        latencies = at.latencies(space, device)
+        latencies = at.latencies(space, instrument)
         if plan is not None and latencies["smallest_ms"] > ROOM * settings.target_ms:
             break
         # Training slows about as inference does, and what is trained is near the limit or below it.
@@ -121,18 +125,18 @@ class _Rung:
             strides=self.strides,
         )
 
-    def latencies(self, space: SearchSpace, device: Device) -> dict[str, float]:
+    def latencies(self, space: SearchSpace, instrument: Instrument) -> dict[str, float]:
         networks = {
             "smallest_ms": self.fitted(space.decode(extreme(space, min))),
             "middle_ms": self.fitted(space.decode([options // 2 for options in space.option_counts])),
             "largest_ms": self.fitted(space.decode(extreme(space, max))),
         }
-        found = measured(list(networks.values()), device, cache=None)
+        found = measured(list(networks.values()), instrument)
         values = {}
         for name, network in networks.items():
             result = found[str(network)]
             if isinstance(result, TrialFailure):
-                raise StudyError(f"the device cannot run {network}: {result}; check that onnxruntime works here")
+                raise StudyError(f"the device cannot run {network}: {result}; nasfit doctor looks into it")
             values[name] = result.latency_ms
         return values
 

@@ -14,8 +14,10 @@ class Contender:
     """One network of the final comparison: trained by the final recipe, tested once, measured in one session.
 
     origin: `found` or `baseline`. latency_ms: of the exported file; low_ms, high_ms: its interval. accuracy: top-1 on
-    the test set, 0 to 1. parity: largest relative difference between exported file and module. onnx, weights: file
-    names in the study directory.
+    the test set, 0 to 1, of the file that ships; fp32_accuracy: of the network before it became an int8 file, else
+    None. size_bytes: of the file; peak_memory_mb: of the network in its engine, where the device tells. over_bounds:
+    which bound on file or memory it breaks. parity: largest relative difference between exported file and module. file,
+    weights: names in the study directory; onnx: the same network as ONNX, None where `file` is that.
     """
 
     name: str
@@ -28,8 +30,13 @@ class Contender:
     parameters: int
     madds: int
     parity: float
-    onnx: str
+    file: str
     weights: str
+    size_bytes: int
+    onnx: str | None = None
+    peak_memory_mb: float | None = None
+    fp32_accuracy: float | None = None
+    over_bounds: str | None = None
     warnings: tuple[str, ...] = ()
 
 

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy
-import onnxruntime
+import onnx
 import torch
 
 import nasfit
@@ -22,6 +22,7 @@ from nasfit.search.entrants import entrants
 from nasfit.search.events import Event, Finished, Planned, Prepared
 from nasfit.search.finale import promoted, trained_fully
 from nasfit.search.loop import run_trials
+from nasfit.search.measuring import Instrument
 from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
 from nasfit.search.random_share import random_share
 from nasfit.search.result import Contender, Result
@@ -30,6 +31,7 @@ from nasfit.search.setup import Setup
 from nasfit.space import SearchSpace, named_space
 from nasfit.study import Study, TrialState, holds_study
 from nasfit.tasks import find
+from nasfit.training import calibration_pictures
 from nasfit.workers import Pool, available_cores
 
 
@@ -40,16 +42,19 @@ def run_search(settings: Settings, path: Path, space: SearchSpace | None = None)
     NasfitError for what the user can mend. Whatever interrupts it, the same call goes on.
     """
     space = space or named_space(settings.space)
-    device = open_device(settings.device)
+    device = open_device(settings.device, engine=settings.engine)
+    # Whatever is wrong with it now is the user's to mend; later on a device that goes away is waited for.
+    device.describe()
     with _opened(settings, path) as study:
         _check_space(space, study)
         data, directory = prepared(settings, study)
         yield Prepared(data.notes, resumed=len(study.trials()))
+        instrument = Instrument(device, settings.precision, calibration_pictures(data))
         with Pool(settings.workers or available_cores()) as pool:
             with _timed(study, "calibration"):
-                plan = _plan(study) or calibrate(settings, space, data, directory, device, pool)
+                plan = _plan(study) or calibrate(settings, space, data, directory, instrument, pool)
                 study.put_document("plan", plan.as_json())
-            setup = Setup(settings, plan, space, data, directory, device, pool, study)
+            setup = Setup(settings, plan, space, data, directory, instrument, pool, study)
             yield Planned(plan, settings)
             yield from run_trials(setup)
             yield from _finished(setup)
@@ -112,8 +117,9 @@ def _finished(setup: Setup) -> Iterator[Event]:
 
 
 def _best(found: Sequence[Contender], target_ms: float) -> int | None:
-    """The first of the search's networks, in their order before the test, whose exported file meets the target."""
-    meeting = [i for i, c in enumerate(found) if c.origin == "found" and c.latency_ms <= target_ms]
+    """The first of the search's networks, in their order before the test, whose file meets target and bounds."""
+    own = [place for place, contender in enumerate(found) if contender.origin == "found"]
+    meeting = [place for place in own if found[place].latency_ms <= target_ms and not found[place].over_bounds]
     return meeting[0] if meeting else None
 
 
@@ -124,7 +130,7 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
-        "onnxruntime": onnxruntime.__version__,
+        "onnx": onnx.__version__,
     }
 
 

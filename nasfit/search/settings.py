@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nasfit.architecture import MIN_RESOLUTION, STRIDE_RULES
+from nasfit.devices import engine_named
 from nasfit.errors import UnknownNameError, UsageError
 from nasfit.objective import REWARDS, Reward
 from nasfit.space import SPACES
@@ -14,17 +15,31 @@ from nasfit.strategies import STRATEGIES
 
 # What may differ when a study is continued: none of it changes what a trial means.
 MAY_CHANGE = ("budget_s", "workers", "max_trials")
+POSITIVE = (
+    "target_ms",
+    "budget_s",
+    "width",
+    "proxy_images",
+    "workers",
+    "max_trials",
+    "resolution",
+    "max_mb",
+    "max_size",
+)
 
 
 @dataclass(frozen=True)
 class Settings:
     """One search. None lets the start-up calibration choose; what it chose is printed and kept.
 
-    data: a folder or a name. target_ms: latency wanted, above 0. reward: `soft`, `hard` or `abs`, with alpha and beta
-    in place of the published exponents. width: multiplier of the whole space. resolution: input px. strides: which
-    halvings a small input keeps (`early` or `late`). proxy_images: images a trial trains on. prune: trials slower than
-    this many targets are measured but not trained; 0 trains all. budget_s: seconds for everything, final training
-    included. workers: training processes, one core each. max_trials: upper bound on trained trials.
+    data: a folder or a name. target_ms: latency wanted, above 0. device: `local`, `ssh://user@host` or `adb:SERIAL`;
+    engine: on it. precision: `fp32`, or `int8`, whose accuracy and latency are then the ones that count. max_mb: peak
+    memory of one network on the device, MB; max_size: of its file, MB; None sets no bound. reward: `soft`, `hard` or
+    `abs`, with alpha and beta in place of the published exponents. width: multiplier of the whole space. resolution:
+    input px. strides: which halvings a small input keeps (`early` or `late`). proxy_images: images a trial trains on.
+    prune: trials slower than this many targets are measured but not trained; 0 trains all. budget_s: seconds for
+    everything, final training included. workers: training processes, one core each. max_trials: upper bound on trained
+    trials.
 
     Raises UsageError, UnknownNameError, naming the command line's options.
     """
@@ -32,6 +47,10 @@ class Settings:
     data: str
     target_ms: float
     device: str = "local"
+    engine: str = "litert"
+    precision: str = "fp32"
+    max_mb: float | None = None
+    max_size: float | None = None
     space: str = "mnasnet"
     strategy: str = "evolution"
     reward: str = "soft"
@@ -48,7 +67,7 @@ class Settings:
     max_trials: int | None = None
 
     def __post_init__(self) -> None:
-        for what in ("target_ms", "budget_s", "width", "proxy_images", "workers", "max_trials", "resolution"):
+        for what in POSITIVE:
             value = getattr(self, what)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{_option(what)} is {value!r}; it must be a number above 0")
@@ -65,6 +84,9 @@ class Settings:
                 raise UnknownNameError(_option(what), getattr(self, what), names)
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"--seed is {self.seed}; it must be 0 or more, and fit 63 bits")
+        precisions = engine_named(self.engine).precisions
+        if self.precision not in precisions:
+            raise UnknownNameError(f"--precision of engine {self.engine}", self.precision, precisions)
         # Now rather than after the calibration.
         Reward(self.reward, self.target_ms, self.alpha, self.beta)
 

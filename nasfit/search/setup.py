@@ -1,4 +1,4 @@
-"""What every step of a search works with: settings, data, device, workers, study, and the mapping from tokens."""
+"""What every step of a search works with: settings, data, instrument, workers, study, and the mapping from tokens."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from nasfit.architecture import Architecture, adapted, scaled
-from nasfit.devices import Device
 from nasfit.objective import Reward
+from nasfit.search.measuring import Instrument
 from nasfit.search.plan import Plan
 from nasfit.search.settings import Settings
 from nasfit.space import SearchSpace, Tokens
@@ -26,7 +26,7 @@ class Setup:
     space: SearchSpace
     data: ClassificationData
     data_directory: Path
-    device: Device
+    instrument: Instrument
     pool: Pool
     study: Study
 

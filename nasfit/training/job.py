@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from nasfit.architecture import Architecture
 from nasfit.models import build, calm
 from nasfit.tasks import ClassificationData, Split, open_saved
+from nasfit.training.deployed_file import deployed_accuracy
 from nasfit.training.network_training import accuracy, best_device, train
 from nasfit.training.recipe import Recipe
 
@@ -22,7 +23,8 @@ class TrainingJob:
     """architecture: in text form. data: directory of saved pictures. seed: of weights and batches.
 
     final: train on training and validation pictures together and test on the test set; else train on the training
-    pictures and report accuracy on the validation set. weights: file (safetensors) to write, or None.
+    pictures and report accuracy on the validation set. weights: file (safetensors) to write, or None. precision: of the
+    file whose accuracy counts; `int8` tests the exported file of this model_format in place of the network.
     """
 
     architecture: str
@@ -31,17 +33,24 @@ class TrainingJob:
     seed: int
     final: bool = False
     weights: str | None = None
+    precision: str = "fp32"
+    model_format: str = "tflite"
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """accuracy: top-1, 0 to 1. curve: (images seen, mean training loss). seconds: of training and testing."""
+    """What came of a job.
+
+    accuracy: top-1, 0 to 1. fp32_accuracy: of the network before it became an int8 file, else None. curve: (images
+    seen, mean training loss). seconds: of training and testing.
+    """
 
     accuracy: float
     curve: tuple[tuple[int, float], ...]
     images_per_second: float
     seconds: float
     device: str
+    fp32_accuracy: float | None = None
 
 
 def run_training(job: TrainingJob) -> TrainingResult:
@@ -60,7 +69,13 @@ def run_training(job: TrainingJob) -> TrainingResult:
     if job.weights:
         state = {name: value.contiguous() for name, value in network.cpu().state_dict().items()}
         save_file(state, job.weights, metadata={"architecture": job.architecture})
-    return TrainingResult(reached, trained.curve, trained.images_per_second, trained.seconds, str(device))
+    before = None
+    if job.precision != "fp32":
+        before, reached = (
+            reached,
+            deployed_accuracy(network.cpu(), data, held_out, model_format=job.model_format, precision=job.precision),
+        )
+    return TrainingResult(reached, trained.curve, trained.images_per_second, trained.seconds, str(device), before)
 
 
 def training_speed(job: TrainingJob) -> float:

@@ -107,7 +107,7 @@ def folders(tmp_path: Path) -> Path:
         ("good", "--strategy evolve", "evolution"),
         ("good", "--reward sotf", "did you mean 'soft'"),
         ("good", "--device locl", "did you mean 'local'"),
-        ("good", "--device ssh:pi", "not available"),
+        ("good", "--device ssh:pi", "write ssh://[user@]host"),
         ("good", "--strides odd", "strides"),
         ("good", "--target-ms 0", "--target-ms is 0.0"),
         ("good", "--target-ms -3", "--target-ms is -3.0"),

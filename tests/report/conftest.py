@@ -36,7 +36,8 @@ def contender(name: str, accuracy: float, latency_ms: float, **more: Any) -> Con
         "parameters": counts.parameters,
         "madds": counts.madds,
         "parity": 3e-7,
-        "onnx": f"models/{name}.onnx",
+        "file": f"models/{name}.tflite",
+        "size_bytes": 1_000_000,
         "weights": f"models/{name}.safetensors",
     }
     return Contender(**values | more)

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from nasfit.devices import open_device
+from nasfit.latency import Timing
 from nasfit.search import Plan, Settings
+from nasfit.search.measuring import Instrument
 from nasfit.search.setup import Setup
 from nasfit.space import named_space
 from nasfit.study import Study
 from nasfit.tasks import ClassificationData, load
+from nasfit.training import calibration_pictures
 from nasfit.workers import Pool
 
 PLAN = Plan(
@@ -30,6 +33,13 @@ PLAN = Plan(
     largest_ms=1.0,
 )
 Opener = Callable[..., Setup]
+# Rounds close together: what is tested here does not depend on how well a latency repeats.
+BRIEF = Timing(min_rounds=11, max_rounds=11, span_s=0.0)
+
+
+@pytest.fixture(autouse=True)
+def brief_finale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nasfit.search.delivery.THOROUGH", BRIEF)
 
 
 @pytest.fixture(scope="session")
@@ -54,8 +64,10 @@ def opened(pool: Pool, data: ClassificationData, tmp_path: Path) -> Iterator[Ope
             study = Study.open_or_create(tmp_path / "study", settings.as_json(), may_change=list(settings.as_json()))
             stack.enter_context(study)
             plan = replace(PLAN, proxy_images=proxy_images)
-            space, device = named_space(settings.space), open_device("local")
+            space = named_space(settings.space)
+            device = open_device("local", engine=settings.engine)
+            instrument = Instrument(device, settings.precision, calibration_pictures(data), BRIEF)
             assert data.directory is not None
-            return Setup(settings, plan, space, data, data.directory, device, pool, study)
+            return Setup(settings, plan, space, data, data.directory, instrument, pool, study)
 
         yield make

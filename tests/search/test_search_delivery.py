@@ -46,8 +46,12 @@ def test_files_are_checked_and_measured_and_the_damaged_is_left_out(opened: Call
     assert found.failures["untrained"] == "loss is nan"
     assert "models/cut-off.safetensors do not read" in found.failures["cut off"]
     assert "\n" not in found.failures["other"]
+    assert (contender.file, contender.onnx) == ("models/good.tflite", "models/good.onnx")
+    assert contender.size_bytes == (setup.study.path / contender.file).stat().st_size
+    assert contender.peak_memory_mb is not None and contender.peak_memory_mb > 0
+    for name in (contender.file, contender.onnx):
+        assert read_metadata((setup.study.path / name).read_bytes())["architecture"] == good.architecture
     content = (setup.study.path / contender.onnx).read_bytes()
-    assert read_metadata(content)["architecture"] == good.architecture
     assert [value.name for value in onnxruntime.InferenceSession(content).get_outputs()] == ["logits"]
 
 
@@ -58,9 +62,30 @@ def test_a_file_that_differs_from_its_module_is_not_handed_over(
     entrant = trained(setup, "good")
     setup.study.put_document("finals", {"good": {"accuracy": 0.5}})
     other = build(setup.fitted(published("mobilenet-v2", 0.25)))
-    from nasfit.export import to_onnx
+    from nasfit.export import export_model
 
-    monkeypatch.setattr("nasfit.search.delivery.to_onnx", lambda _, shape, metadata: to_onnx(other, shape, metadata))
+    monkeypatch.setattr(
+        "nasfit.search.delivery.export_model", lambda _, *rest, **more: export_model(other, *rest, **more)
+    )
     found = compared(setup, [entrant])
     assert not found.contenders
     assert "good" in found.failures
+
+
+def test_int8_ships_the_file_whose_accuracy_and_latency_count(opened: Callable[..., Setup]) -> None:
+    setup = opened(precision="int8", max_size=0.01)
+    entrant = trained(setup, "good")
+    setup.study.put_document("finals", {"good": {"accuracy": 0.5, "fp32_accuracy": 0.6}})
+    (contender,) = compared(setup, [entrant]).contenders
+    assert (contender.file, contender.onnx) == ("models/good.int8.tflite", "models/good.onnx")
+    assert contender.size_bytes < 0.5 * (setup.study.path / "models/good.onnx").stat().st_size
+    assert (contender.accuracy, contender.fp32_accuracy) == (0.5, 0.6)
+    assert contender.over_bounds and "--max-size allows 0.01 MB" in contender.over_bounds
+
+
+def test_onnx_is_not_written_twice(opened: Callable[..., Setup]) -> None:
+    setup = opened(engine="onnxruntime")
+    entrant = trained(setup, "good")
+    setup.study.put_document("finals", {"good": {"accuracy": 0.5}})
+    (contender,) = compared(setup, [entrant]).contenders
+    assert (contender.file, contender.onnx) == ("models/good.onnx", None)

@@ -55,6 +55,24 @@ def test_above_the_limit_is_pruned_at_chance(opened) -> None:  # type: ignore[no
     assert (second.state, second.duplicate_of) == (TrialState.PRUNED, first.number)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "reason"),
+    [({"max_size": 0.01}, "MB; --max-size allows 0.01 MB"), ({"max_mb": 0.01}, "of memory; --max-mb allows 0.01 MB")],
+)
+def test_above_a_bound_is_pruned(opened, bounds: dict[str, float], reason: str) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(**bounds)
+    (trial,) = screened(setup, proposed(setup, extreme(setup.space, max)))
+    assert trial.state is TrialState.PRUNED
+    assert reason in trial.reason
+    assert trial.latency_ms is not None
+
+
+def test_within_the_bounds_is_worth_training(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(max_size=100.0, max_mb=1000.0)
+    (trial,) = screened(setup, proposed(setup, extreme(setup.space, min)))
+    assert trial.state is TrialState.RUNNING
+
+
 def test_without_pruning_everything_is_worth_training(opened) -> None:  # type: ignore[no-untyped-def]
     setup = opened(target_ms=0.001, prune=0)
     (trial,) = screened(setup, proposed(setup, extreme(setup.space, min)))
@@ -96,3 +114,16 @@ def test_the_winner_is_chosen_by_promotion_and_once(opened) -> None:  # type: ig
     assert [entrant.name for entrant in chosen[2:4]] == ["mobilenet-v2 x0.25", "mobilenet-v2 x0.35"]
     setup.study.put_document("promotions", {lucky: 0.9, solid: 0.6})
     assert entrants(setup) == chosen
+
+
+def test_a_winner_close_to_the_limit_has_a_reserve(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(target_ms=1.0)
+    small = extreme(setup.space, min)
+    points = [small, (small[0] ^ 1, *small[1:]), (small[0], small[1] ^ 1, *small[2:])]
+    trials = []
+    for trial, latency_ms in zip(proposed(setup, *points), (0.97, 0.96, 0.9), strict=True):
+        changes = {"state": TrialState.COMPLETE, "accuracy": latency_ms, "latency_ms": latency_ms, "reward": 0.9}
+        trials.append(Trial(**{**trial.__dict__, **changes}))
+    setup.study.finish(trials)
+    found = [entrant.architecture for entrant in entrants(setup) if entrant.origin == "found"]
+    assert found == [trials[0].architecture, trials[2].architecture]

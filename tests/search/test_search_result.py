@@ -15,7 +15,8 @@ from nasfit.study import Trial, TrialState
 
 def contender(accuracy: float, latency_ms: float, name: str = "n", origin: str = "baseline") -> Contender:
     text = "a text"
-    return Contender(name, origin, text, accuracy, latency_ms, latency_ms, latency_ms, 1, 2, 0.0, "o", "w", ("doubt",))
+    latencies = (latency_ms, latency_ms, latency_ms)
+    return Contender(name, origin, text, accuracy, *latencies, 1, 2, 0.0, "o", "w", 9, warnings=("doubt",))
 
 
 def trial(number: int, reward: float | None, **changes: Any) -> Trial:

@@ -26,6 +26,8 @@ from nasfit.space import BlockChoices, SearchSpace, named_space
         ({"resolution": 8}, "--resolution is 8"),
         ({"prune": 0.5}, "--prune is 0.5"),
         ({"prune": math.nan}, "--prune is nan"),
+        ({"max_mb": 0.0}, "--max-mb is 0"),
+        ({"max_size": -1.0}, "--max-size is -1"),
         ({"seed": -1}, "--seed is -1"),
         ({"alpha": 0.5}, "alpha is 0.5"),
         ({"reward": "abs", "alpha": -0.1}, "has no alpha"),
@@ -43,6 +45,8 @@ def test_values_out_of_range_name_the_option(changes: dict[str, Any], words: str
         ({"strategy": "evolutoin"}, "evolution"),
         ({"reward": "sotf"}, "soft"),
         ({"strides": "erly"}, "early"),
+        ({"engine": "litrt"}, "litert"),
+        ({"precision": "int88"}, "int8"),
     ],
 )
 def test_unknown_names_suggest_the_nearest(changes: dict[str, Any], near: str) -> None:

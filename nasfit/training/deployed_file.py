@@ -1,0 +1,42 @@
+"""Accuracy of the file that ships, where it computes otherwise than the network does: int8.
+
+Shapes: N pictures, C channels, H and W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nasfit.export import export_model, run_file
+from nasfit.tasks import ClassificationData, Split
+from nasfit.training.batches import as_images, normalised
+
+CALIBRATION_PICTURES = 128
+_BATCH = 256
+
+
+def calibration_pictures(data: ClassificationData, number: int = CALIBRATION_PICTURES) -> Tensor:
+    """The first training pictures, normalised, (number, C, H, W) float32; every prefix of a split is a fair sample."""
+    return normalised(as_images(np.array(data.train.images_NHWC[:number])), data.mean, data.std)
+
+
+def deployed_accuracy(
+    network: nn.Module, data: ClassificationData, held_out: Split, *, model_format: str, precision: str
+) -> float:
+    """Top-1 on a split, 0 to 1, of the network's exported file run in the format's own engine on this machine."""
+    shape = (data.channels, data.resolution, data.resolution)
+    content = export_model(
+        network,
+        shape,
+        model_format=model_format,
+        precision=precision,
+        calibration_BCHW=calibration_pictures(data),
+    )
+    right = 0
+    for start in range(0, len(held_out), _BATCH):
+        images = as_images(np.array(held_out.images_NHWC[start : start + _BATCH]))
+        logits_NK = run_file(content, normalised(images, data.mean, data.std), model_format=model_format)
+        right += int((torch.from_numpy(logits_NK).argmax(1).numpy() == held_out.labels_N[start : start + _BATCH]).sum())
+    return right / len(held_out)

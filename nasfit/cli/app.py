@@ -61,6 +61,9 @@ def search(
     precision: Annotated[str, typer.Option(help="fp32, or int8 whose accuracy and latency then count.")] = "fp32",
     max_mb: Annotated[float | None, typer.Option(help="Bound on a network's peak memory on the device, MB.")] = None,
     max_size: Annotated[str | None, typer.Option(help="Bound on a network's file, such as 5MB or 800kB.")] = None,
+    predictor: Annotated[
+        Path | None, typer.Option(help="Of `measure --build-predictor`: what it is sure is too slow is not measured.")
+    ] = None,
     budget: Annotated[str, typer.Option(help="Time for everything, such as 10m or 2h.")] = "10m",
     study: Annotated[
         Path | None, typer.Option(help="Directory of the study; the same command again goes on. Default: runs/NAME.")
@@ -99,6 +102,7 @@ def search(
         precision=precision,
         max_mb=max_mb,
         max_size=None if max_size is None else megabytes(max_size),
+        predictor=None if predictor is None else str(predictor),
         space=space,
         strategy=strategy,
         reward=reward,

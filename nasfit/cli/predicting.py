@@ -17,6 +17,7 @@ from nasfit.cli.networks import Fitting, named_networks
 from nasfit.cli.surveying import MeasurementFile, Survey, fitted
 from nasfit.errors import UsageError
 from nasfit.latency.predictor import LEAST_ROWS, Estimate, Predictor
+from nasfit.latency.predictor_file import read_predictor
 from nasfit.latency.predictor_quality import Quality, held_out
 from nasfit.latency.ranking import LEAST_NETWORKS, Ranking, rank_by_counts
 from nasfit.latency.sampling import designed_sample
@@ -101,7 +102,7 @@ def estimate(texts: Sequence[str], path: Path, fitting: Fitting, *, as_json: boo
     """Prints a predictor's estimates; exit code 2 where it has none for any network. Nothing is measured."""
     if not texts:
         raise UsageError("no network is named; try: nasfit measure mnasnet-a1 --predictor FILE.json")
-    predictor = load(path)
+    predictor = read_predictor(path)
     named = named_networks(texts, fitting, "litert")
     results: dict[str, Estimate | str] = {}
     for network in named:
@@ -120,18 +121,6 @@ def estimate(texts: Sequence[str], path: Path, fitting: Fitting, *, as_json: boo
         print(f"\nestimated for {predictor.device}, {predictor.engine}; not measured")
     if not any(isinstance(result, Estimate) for result in results.values()):
         sys.exit(2)
-
-
-def load(path: Path) -> Predictor:
-    """Raises UsageError where the file holds no predictor."""
-    try:
-        return Predictor.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {path}: {error.strerror}; build one: nasfit measure --build-predictor"
-        ) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UsageError(f"{path} holds no predictor: {error}; build one: nasfit measure --build-predictor") from error
 
 
 def _told(result: Estimate | str) -> str:

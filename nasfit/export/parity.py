@@ -157,7 +157,7 @@ def _extra_outputs(name: str) -> Callable[[bytes, np.ndarray], list[np.ndarray]]
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """LiteRT announces its delegate on the standard error of whoever makes an interpreter, and cannot be told not to."""
+    """LiteRT announces its delegate on standard error whenever it makes one, and cannot be told not to."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -30,7 +30,7 @@ class Measurement:
     within this run; between runs add `NOISE_FLOOR`. minimum_ms, median_ms: of all samples of the same time.
     cpu_quartiles_ms (None where the device tells none), wall_quartiles_ms: lower, median, upper, of all samples.
     clean_share: share of samples (0..1) that nothing disturbed: wall time within 5 % of CPU time, and the probe within
-    10 % of its best. probe_factor: median of the probe over its best within this run, near 1 where nothing changed;
+    25 % of its best. probe_factor: median of the probe over its best within this run, near 1 where nothing changed;
     None without a probe.
     processes: fresh engine processes that took part. runs_per_sample: inferences back to back in a sample. difference:
     of the engine's output from torch's (root mean square, relative); None where it was not checked. size_bytes: of the

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from nasfit.architecture import Architecture
 from nasfit.errors import TrialFailure
 from nasfit.latency import Measurement
+from nasfit.latency.predictor import Estimate
+from nasfit.search.estimating import surely_slower
 from nasfit.search.measuring import Measured, measured
 from nasfit.search.settings import Settings
 from nasfit.search.setup import Setup
@@ -32,8 +34,9 @@ def screened(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
         else:
             fresh.append(trial)
     networks = {trial.architecture: Architecture.parse(trial.architecture) for trial in fresh}
+    slower = _surely_slower(setup, networks.values())
     latencies = measured(
-        list(networks.values()),
+        [network for text, network in networks.items() if text not in slower],
         setup.instrument,
         cache=setup.study.measurements,
         resources=setup.settings.max_mb is not None,
@@ -43,7 +46,10 @@ def screened(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
         if trial.architecture in ended:
             yield answered(trial, ended[trial.architecture])
             continue
-        looked_at = _with_latency(setup, trial, latencies[trial.architecture])
+        if trial.architecture in slower:
+            looked_at = _estimated(setup, trial, slower[trial.architecture])
+        else:
+            looked_at = _with_latency(setup, trial, latencies[trial.architecture])
         if looked_at.state is not TrialState.RUNNING:
             ended[trial.architecture] = looked_at
         yield looked_at
@@ -83,10 +89,29 @@ def _with_latency(setup: Setup, trial: Trial, result: Measured) -> Trial:
         return _failed(trial, result)
     trial = replace(trial, latency_ms=result.latency_ms, seconds={**trial.seconds, "measure": result.seconds})
     reason = over_limits(result, setup.settings)
-    if reason is None:
-        return trial
-    # Told to the strategy as what it is, an untrained network: accuracy at chance.
-    chance = setup.reward(1 / len(setup.data.classes), result.latency_ms)
+    return trial if reason is None else _pruned(setup, trial, reason)
+
+
+def _surely_slower(setup: Setup, networks: Iterable[Architecture]) -> dict[str, Estimate]:
+    """Of a study with a predictor that prunes: what need not be measured."""
+    settings = setup.settings
+    if setup.predictor is None or not settings.prune:
+        return {}
+    return surely_slower(setup.predictor, networks, settings.prune * settings.target_ms)
+
+
+def _estimated(setup: Setup, trial: Trial, estimate: Estimate) -> Trial:
+    trial = replace(trial, latency_ms=estimate.latency_ms)
+    settings = setup.settings
+    return _pruned(
+        setup, trial, f"{estimate} is more than {settings.prune:g} times the target of {settings.target_ms:g} ms"
+    )
+
+
+def _pruned(setup: Setup, trial: Trial, reason: str) -> Trial:
+    """Told to the strategy as what it is, an untrained network: accuracy at chance."""
+    assert trial.latency_ms is not None, "measured or estimated before"
+    chance = setup.reward(1 / len(setup.data.classes), trial.latency_ms)
     return replace(trial, state=TrialState.PRUNED, reward=chance, reason=reason)
 
 

@@ -19,6 +19,7 @@ from nasfit.errors import StudyError
 from nasfit.search.data import prepared
 from nasfit.search.delivery import compared
 from nasfit.search.entrants import entrants
+from nasfit.search.estimating import predictor_for
 from nasfit.search.events import Event, Finished, Planned, Prepared
 from nasfit.search.finale import promoted, trained_fully
 from nasfit.search.loop import run_trials
@@ -50,11 +51,12 @@ def run_search(settings: Settings, path: Path, space: SearchSpace | None = None)
         data, directory = prepared(settings, study)
         yield Prepared(data.notes, resumed=len(study.trials()))
         instrument = Instrument(device, settings.precision, calibration_pictures(data))
+        predictor = predictor_for(instrument, Path(settings.predictor)) if settings.predictor else None
         with Pool(settings.workers or available_cores()) as pool:
             with _timed(study, "calibration"):
                 plan = _plan(study) or calibrate(settings, space, data, directory, instrument, pool)
                 study.put_document("plan", plan.as_json())
-            setup = Setup(settings, plan, space, data, directory, instrument, pool, study)
+            setup = Setup(settings, plan, space, data, directory, instrument, pool, study, predictor)
             yield Planned(plan, settings)
             yield from run_trials(setup)
             yield from _finished(setup)

@@ -14,7 +14,7 @@ from nasfit.space import SPACES
 from nasfit.strategies import STRATEGIES
 
 # What may differ when a study is continued: none of it changes what a trial means.
-MAY_CHANGE = ("budget_s", "workers", "max_trials")
+MAY_CHANGE = ("budget_s", "workers", "max_trials", "predictor")
 POSITIVE = (
     "target_ms",
     "budget_s",
@@ -34,7 +34,8 @@ class Settings:
 
     data: a folder or a name. target_ms: latency wanted, above 0. device: `local`, `ssh://user@host` or `adb:SERIAL`;
     engine: on it. precision: `fp32`, or `int8`, whose accuracy and latency are then the ones that count. max_mb: peak
-    memory of one network on the device, MB; max_size: of its file, MB; None sets no bound. reward: `soft`, `hard` or
+    memory of one network on the device, MB; max_size: of its file, MB; None sets no bound. predictor: file of a
+    latency predictor; what it is sure exceeds the limit is not measured. reward: `soft`, `hard` or
     `abs`, with alpha and beta in place of the published exponents. width: multiplier of the whole space. resolution:
     input px. strides: which halvings a small input keeps (`early` or `late`). proxy_images: images a trial trains on.
     prune: trials slower than this many targets are measured but not trained; 0 trains all. budget_s: seconds for
@@ -51,6 +52,7 @@ class Settings:
     precision: str = "fp32"
     max_mb: float | None = None
     max_size: float | None = None
+    predictor: str | None = None
     space: str = "mnasnet"
     strategy: str = "evolution"
     reward: str = "soft"

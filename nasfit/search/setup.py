@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nasfit.architecture import Architecture, adapted, scaled
+from nasfit.latency.predictor import Predictor
 from nasfit.objective import Reward
 from nasfit.search.measuring import Instrument
 from nasfit.search.plan import Plan
@@ -29,6 +30,7 @@ class Setup:
     instrument: Instrument
     pool: Pool
     study: Study
+    predictor: Predictor | None = None
 
     @cached_property
     def reward(self) -> Reward:

@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 @pytest.mark.parametrize("model_format", OTHERS)
 def test_int8_costs_less_than_a_point(trained: Trained, model_format: str) -> None:
     network, data = trained
-    pictures, calibration = tested(data), calibration_pictures(data)
+    pictures, calibration = held_out_pictures(data), calibration_pictures(data)
     with torch.no_grad():
         float_NK = np.concatenate([network(part).numpy() for part in pictures.split(500)])
     plain = export_model(network, (1, 28, 28), model_format=model_format)
@@ -59,7 +59,7 @@ def test_int8_costs_less_than_a_point(trained: Trained, model_format: str) -> No
     check_parity(network, int8, pictures[:64], model_format=model_format, precision="int8")
 
 
-def tested(data: ClassificationData) -> Tensor:
+def held_out_pictures(data: ClassificationData) -> Tensor:
     return normalised(as_images(np.array(data.test.images_NHWC)), data.mean, data.std)
 
 

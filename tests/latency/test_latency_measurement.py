@@ -84,7 +84,7 @@ def test_a_device_without_thread_time_is_told_by_the_clock() -> None:
 
 def test_disturbed_samples_do_not_count_while_enough_others_do() -> None:
     quiet = [Sample(4.0, 4.0, 1, 0.30) for _ in range(12)]
-    slowed = [Sample(3.0, 3.0, 1, 0.34) for _ in range(30)]
+    slowed = [Sample(3.0, 3.0, 1, 0.40) for _ in range(30)]
     preempted = [Sample(6.0, 3.0, 1, 0.30) for _ in range(30)]
     for disturbed in (slowed, preempted):
         told = Measurement.of(quiet + disturbed, described(), 1.0)

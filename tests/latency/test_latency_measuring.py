@@ -82,7 +82,7 @@ def test_disturbed_samples_are_taken_again() -> None:
 
 
 def test_a_device_that_stays_disturbed_is_said_to_be() -> None:
-    device = Scripted({"a": steady(4.0)}, probe=lambda taken: 0.3 if taken % 6 == 0 else 0.4)
+    device = Scripted({"a": steady(4.0)}, probe=lambda taken: 0.3 if taken % 5 == 0 else 0.4)
     (result,) = measure(device, files(device)).values()
     assert isinstance(result, Measurement)
     assert len(result.cpu_samples_ms) == Timing().max_rounds

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+import json
 import os
+import random
 import signal
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from nasfit.architecture import Architecture
+from nasfit.errors import UsageError
+from nasfit.latency.predictor import Estimate, Predictor
 from nasfit.search.entrants import entrants
+from nasfit.search.estimating import predictor_for
 from nasfit.search.evaluate import screened, trained
 from nasfit.search.loop import run_trials
+from nasfit.search.measuring import measured
 from nasfit.search.plan import extreme
 from nasfit.search.setup import Setup
 from nasfit.study import Proposal, Trial, TrialState
@@ -127,3 +136,42 @@ def test_a_winner_close_to_the_limit_has_a_reserve(opened) -> None:  # type: ign
     setup.study.finish(trials)
     found = [entrant.architecture for entrant in entrants(setup) if entrant.origin == "found"]
     assert found == [trials[0].architecture, trials[2].architecture]
+
+
+def test_what_a_predictor_is_sure_is_too_slow_is_not_measured(opened, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(target_ms=1.0)
+    small = extreme(setup.space, min)
+    points = [small, (small[0] ^ 1, *small[1:]), (small[0], small[1] ^ 1, *small[2:]), extreme(setup.space, max)]
+    trials = proposed(setup, *points)
+    sure, open_, fast, unknown = (trial.architecture for trial in trials)
+    told = {sure: Estimate(2.0, 1.9, 2.1), open_: Estimate(1.2, 1.0, 1.3), fast: Estimate(0.5, 0.4, 0.6)}
+
+    class Known:
+        def predict(self, networks: list[Architecture]) -> list[Estimate]:
+            if str(networks[0]) == unknown:
+                raise UsageError("unlike all that it has seen")
+            return [told[str(networks[0])]]
+
+    looked_at: list[str] = []
+
+    def measuring(networks, *rest, **more):  # type: ignore[no-untyped-def]
+        looked_at.extend(map(str, networks))
+        return measured(networks, *rest, **more)
+
+    monkeypatch.setattr("nasfit.search.evaluate.measured", measuring)
+    first, *_ = screened(replace(setup, predictor=Known()), trials)
+    assert set(looked_at) == {open_, fast, unknown}
+    assert (first.architecture, first.state, first.latency_ms) == (sure, TrialState.PRUNED, 2.0)
+    assert first.reason == "2 ms estimated (1.9 to 2.1) is more than 1.1 times the target of 1 ms"
+
+
+def test_a_predictor_of_another_device_is_refused(opened, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    setup = opened()
+    draw, counts = random.Random(0), setup.space.option_counts
+    networks = [setup.architecture(tuple(draw.randrange(options) for options in counts)) for _ in range(40)]
+    predictor = Predictor.fit(networks, [1.0 + n / 40 for n in range(40)], device="elsewhere", engine="litert 1")
+    (tmp_path / "p.json").write_text(json.dumps(predictor.to_dict()))
+    with pytest.raises(UsageError, match="predicts for elsewhere, litert 1; this search measures on local"):
+        predictor_for(setup.instrument, tmp_path / "p.json")
+    with pytest.raises(UsageError, match=r"cannot read .*none\.json"):
+        predictor_for(setup.instrument, tmp_path / "none.json")

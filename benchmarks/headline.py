@@ -38,6 +38,7 @@ def main() -> None:
         settings = Settings(
             data=options.data,
             target_ms=options.target_ms,
+            engine=options.engine,
             strategy=options.strategy,
             seed=seed,
             budget_s=seconds(options.budget),
@@ -67,6 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--budget", default="20m")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--strategy", default="evolution")
+    parser.add_argument("--engine", default="litert", help="README's figures are of onnxruntime")
     parser.add_argument("--studies", type=Path, default=Path("runs/headline"))
     parser.add_argument("--fresh", action="store_true", help="start anew where a study is already there")
     parser.add_argument("--quick", action="store_true", help="shipped pictures, one search of half a minute")

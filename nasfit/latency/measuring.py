@@ -177,7 +177,7 @@ class _Group:
             rounds += 1
             # Disturbances last seconds: rounds close together would all fall into the same one.
             pause_s = self._timing.span_s / self._timing.min_rounds - (time.perf_counter() - began)
-            if running and pause_s > 0 and rounds < 2 * self._timing.min_rounds:
+            if running and pause_s > 0 and rounds < self._timing.min_rounds:
                 time.sleep(pause_s)
 
     def _round(self, session: Session, running: dict[str, _Course]) -> Iterator[tuple[str, _Course | TrialFailure]]:

@@ -14,8 +14,8 @@ class Timing:
 
     precision: stop at a 95 % interval of the headline within +- this share. min_rounds, max_rounds: samples of a
     network in one process; disturbed ones are taken again up to the maximum. network_s: wall time given to one network
-    at most, in one process. span_s: the first rounds are spread over at least this long, since disturbances last
-    seconds, and those taken again over as much.
+    at most, in one process. span_s: the first `min_rounds` are spread over at least this long, since disturbances last
+    seconds.
     sample_ms: a sample holds enough inferences to last this long. warm: untimed inferences before each sample, since
     another network ran just before. together: networks loaded and interleaved at once; more of them go in further
     groups. processes: fresh engine processes, one after the other. seed: of the order within the rounds.
@@ -25,7 +25,7 @@ class Timing:
     min_rounds: int = 15
     max_rounds: int = 60
     network_s: float = 5.0
-    span_s: float = 1.5
+    span_s: float = 1.0
     sample_ms: float = 3.0
     warm: int = 1
     together: int = 32

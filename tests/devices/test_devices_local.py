@@ -87,6 +87,7 @@ def test_bad_file_fails_alone_and_stays_failed(doubling_tflite_bytes: bytes) -> 
         session.sample("good", warm=0, runs=1)
 
 
+@pytest.mark.fault
 def test_hanging_network_fails_alone(doubling_bytes: bytes, endless_bytes: bytes) -> None:
     with LocalDevice(engine="onnxruntime", timeout_s=1.0).open() as session:
         session.load("good", doubling_bytes)
@@ -104,6 +105,7 @@ def test_hanging_network_fails_alone(doubling_bytes: bytes, endless_bytes: bytes
         open_device("local", engine="onnxruntime", timeout_s=1.0).resources(endless_bytes)
 
 
+@pytest.mark.fault
 def test_crashing_network_fails_alone(doubling_tflite_bytes: bytes, change_worker: ChangeWorker) -> None:
     change_worker("model == 'crash' and os.abort()")
     with open_device("local").open() as session:
@@ -114,6 +116,7 @@ def test_crashing_network_fails_alone(doubling_tflite_bytes: bytes, change_worke
         session.sample("good", warm=0, runs=1)
 
 
+@pytest.mark.fault
 def test_network_that_eats_the_memory_is_told_so(doubling_tflite_bytes: bytes, change_worker: ChangeWorker) -> None:
     change_worker("os.kill(os.getpid(), 9)")
     with open_device("local").open() as session:
@@ -122,6 +125,7 @@ def test_network_that_eats_the_memory_is_told_so(doubling_tflite_bytes: bytes, c
             session.sample("a", warm=0, runs=1)
 
 
+@pytest.mark.fault
 def test_worker_ended_from_outside_costs_no_network(doubling_tflite_bytes: bytes) -> None:
     with LocalDevice().open() as session:
         session.load("a", doubling_tflite_bytes)
@@ -142,6 +146,7 @@ def test_engine_process_ends_with_its_session() -> None:
     assert session._process is None
 
 
+@pytest.mark.fault
 def test_connection_that_breaks_blames_no_network(doubling_tflite_bytes: bytes) -> None:
     """As over ssh: the session raises DeviceGone, and goes on when the device is back."""
     local, starts = LocalDevice(), []
@@ -168,6 +173,7 @@ def test_connection_that_breaks_blames_no_network(doubling_tflite_bytes: bytes) 
     session.close()
 
 
+@pytest.mark.fault
 def test_engine_that_prints_does_not_break_the_protocol(
     doubling_tflite_bytes: bytes, change_worker: ChangeWorker
 ) -> None:
@@ -177,6 +183,7 @@ def test_engine_that_prints_does_not_break_the_protocol(
         assert session.sample("a", warm=0, runs=1).wall_ms > 0
 
 
+@pytest.mark.fault
 def test_full_disk_is_the_devices_fault(doubling_tflite_bytes: bytes, change_worker: ChangeWorker) -> None:
     change_worker(
         before="real, seen = worker.tempfile.TemporaryFile, []\n"
@@ -189,12 +196,14 @@ def test_full_disk_is_the_devices_fault(doubling_tflite_bytes: bytes, change_wor
         assert session.sample("a", warm=0, runs=1).wall_ms > 0
 
 
+@pytest.mark.fault
 def test_file_too_large_for_the_memory(doubling_tflite_bytes: bytes, change_worker: ChangeWorker) -> None:
     change_worker(before="worker.machine.memory_bytes = lambda *entry: 1000")
     with open_device("local").open() as session, pytest.raises(TrialFailure, match="too large for the 0 MB of memory"):
         session.load("a", doubling_tflite_bytes)
 
 
+@pytest.mark.fault
 def test_no_file_is_left_even_after_a_kill(
     doubling_tflite_bytes: bytes, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # type: ignore[no-untyped-def]

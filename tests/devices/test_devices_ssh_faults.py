@@ -21,7 +21,7 @@ from nasfit.devices.ssh import SshDevice
 from nasfit.errors import DeviceError, DeviceGone, TrialFailure
 from nasfit.latency import Measurement, Timing, measure
 
-pytestmark = needs_sshd
+pytestmark = [needs_sshd, pytest.mark.fault]
 IMAGE_BCHW = np.random.default_rng(3).standard_normal((1, 3, 8, 8), dtype=np.float32)
 
 

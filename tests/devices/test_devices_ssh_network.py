@@ -52,6 +52,7 @@ def far_board() -> Iterator[Board]:
         yield stack.enter_context(running_board(THERE, ("ip", "netns", "exec", SPACE)))
 
 
+@pytest.mark.fault
 @pytest.mark.slow
 def test_a_cable_that_is_pulled_and_put_back(far_board: Board) -> None:
     """Nothing says that the line is cut: only that no sign of life comes."""

@@ -189,7 +189,7 @@ def _send(
     if free_mb < wanted_mb:
         raise DeviceError(
             f"the disk of {connection.address} is too full: {free_mb:.0f} MB are free, about {wanted_mb:.0f} MB are "
-            "needed; free some, or remove what nasfit put there earlier: nasfit doctor --clean"
+            f"needed; free some, or remove what nasfit put there earlier: nasfit doctor {connection.address} --clean"
         )
     listed = [[path.name, len(content)] for path, content in zip(files, contents, strict=True)]
     request = {"do": "receive", "folder": folder, "files": listed, "modules": modules}
@@ -201,7 +201,7 @@ def _step_error(connection: Connection, reply: Mapping[str, Any]) -> DeviceError
     if reply["kind"] == "full":
         return DeviceError(
             f"the disk of {connection.address} is full: {reply['error']}; free some space there, or remove what nasfit "
-            "put there earlier: nasfit doctor --clean"
+            f"put there earlier: nasfit doctor {connection.address} --clean"
         )
     if reply["kind"] == "import":
         return DeviceError(

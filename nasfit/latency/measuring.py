@@ -170,14 +170,13 @@ class _Group:
             except TrialFailure as failure:
                 yield name, failure
         self._states.append(session.state())
-        rounds = 0
         while running:
             began = time.perf_counter()
             yield from self._round(session, running)
-            rounds += 1
-            # Disturbances last seconds: rounds close together would all fall into the same one.
+            # Disturbances last seconds: rounds close together would all fall into the same one. And one rhythm for all
+            # rounds, since the probe is slower after a pause.
             pause_s = self._timing.span_s / self._timing.min_rounds - (time.perf_counter() - began)
-            if running and pause_s > 0 and rounds < self._timing.min_rounds:
+            if running and pause_s > 0:
                 time.sleep(pause_s)
 
     def _round(self, session: Session, running: dict[str, _Course]) -> Iterator[tuple[str, _Course | TrialFailure]]:

@@ -14,8 +14,8 @@ class Timing:
 
     precision: stop at a 95 % interval of the headline within +- this share. min_rounds, max_rounds: samples of a
     network in one process; disturbed ones are taken again up to the maximum. network_s: wall time given to one network
-    at most, in one process. span_s: the first `min_rounds` are spread over at least this long, since disturbances last
-    seconds.
+    at most, in one process. span_s: `min_rounds` are spread over at least this long, since disturbances last seconds;
+    further rounds keep the rhythm.
     sample_ms: a sample holds enough inferences to last this long. warm: untimed inferences before each sample, since
     another network ran just before. together: networks loaded and interleaved at once; more of them go in further
     groups. processes: fresh engine processes, one after the other. seed: of the order within the rounds.
@@ -25,7 +25,7 @@ class Timing:
     min_rounds: int = 15
     max_rounds: int = 60
     network_s: float = 5.0
-    span_s: float = 1.0
+    span_s: float = 0.75
     sample_ms: float = 3.0
     warm: int = 1
     together: int = 32
@@ -47,4 +47,4 @@ class Timing:
 
 DEFAULT = Timing()
 # For what is reported: several processes, a narrow interval, half a minute for a few networks.
-THOROUGH = Timing(precision=0.005, min_rounds=25, max_rounds=60, span_s=2.5, processes=3)
+THOROUGH = Timing(precision=0.005, min_rounds=25, max_rounds=60, span_s=1.5, processes=3)

@@ -243,7 +243,7 @@ def cost(device: Device, resolution: int, number: int) -> dict[str, Any]:
 
 def faults() -> dict[str, int]:
     """The tests marked `fault`."""
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "fault", "tests"]
+    command = [sys.executable, "-m", "pytest", "-m", "fault", "tests"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
     counts = {word: int(count) for count, word in re.findall(r"(\d+) (passed|failed|skipped|error)", done.stdout)}
     tried = counts.get("passed", 0) + counts.get("failed", 0) + counts.get("error", 0)

@@ -12,8 +12,9 @@ import torch
 
 from nasfit.cli.measurement_text import measurement_lines
 from nasfit.cli.networks import Fitting, Named, named_networks
-from nasfit.devices import Description, Device, engine_named, open_device
-from nasfit.errors import TrialFailure, UnknownNameError, UsageError
+from nasfit.devices import Description, Device, open_device
+from nasfit.devices.engines import require_precision
+from nasfit.errors import TrialFailure, UsageError
 from nasfit.latency import THOROUGH, Candidate, Measurement, Timing, measure
 from nasfit.search.measuring import Instrument
 
@@ -60,13 +61,6 @@ def run(texts: Sequence[str], place: Place, fitting: Fitting, *, quick: bool, as
                 print(f"{network.label}: {network.text}")
     if not any(isinstance(result, Measurement) for result in results.values()):
         sys.exit(2)
-
-
-def require_precision(engine: str, precision: str) -> None:
-    """Raises UnknownNameError for an engine that is none, or runs no networks of this precision."""
-    known = engine_named(engine).precisions
-    if precision not in known:
-        raise UnknownNameError(f"--precision of engine {engine}", precision, known)
 
 
 def measured_by_text(

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from nasfit.architecture import Architecture, count
-from nasfit.cli.measuring import Place, require_precision
+from nasfit.cli.measuring import Place
 from nasfit.cli.networks import Fitting, named_networks
 from nasfit.cli.surveying import MeasurementFile, Survey, fitted
+from nasfit.devices.engines import require_precision
 from nasfit.errors import UsageError
 from nasfit.latency.predictor import LEAST_ROWS, Estimate, Predictor
 from nasfit.latency.predictor_file import read_predictor

@@ -42,6 +42,13 @@ def engine_named(name: str) -> Engine:
     return ENGINES[name]
 
 
+def require_precision(engine: str, precision: str) -> None:
+    """Raises UnknownNameError for an engine that is none, or runs no networks of this precision."""
+    known = engine_named(engine).precisions
+    if precision not in known:
+        raise UnknownNameError(f"--precision of engine {engine}", precision, known)
+
+
 def not_installed(engine: Engine, device: str) -> NasfitError:
     """The error to raise where the device, `local` or another, has no such engine."""
     if device != "local":

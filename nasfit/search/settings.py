@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nasfit.architecture import MIN_RESOLUTION, STRIDE_RULES
-from nasfit.devices import engine_named
+from nasfit.devices.engines import require_precision
 from nasfit.errors import UnknownNameError, UsageError
 from nasfit.objective import REWARDS, Reward
 from nasfit.space import SPACES
@@ -86,9 +86,7 @@ class Settings:
                 raise UnknownNameError(_option(what), getattr(self, what), names)
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"--seed is {self.seed}; it must be 0 or more, and fit 63 bits")
-        precisions = engine_named(self.engine).precisions
-        if self.precision not in precisions:
-            raise UnknownNameError(f"--precision of engine {self.engine}", self.precision, precisions)
+        require_precision(self.engine, self.precision)
         # Now rather than after the calibration.
         Reward(self.reward, self.target_ms, self.alpha, self.beta)
 

@@ -17,6 +17,7 @@ _HOMES = {
     "Candidate": "nasfit.latency",
     "Check": "nasfit.latency",
     "Measurement": "nasfit.latency",
+    "Front": "nasfit.objective",
     "NasfitError": "nasfit.errors",
     "Predictor": "nasfit.latency.predictor",
     "Reward": "nasfit.objective",
@@ -35,6 +36,7 @@ _HOMES = {
     "pareto_front": "nasfit.objective",
     "published": "nasfit.architecture",
     "run_search": "nasfit.search",
+    "search_table": "nasfit.search",
     "to_onnx": "nasfit.export",
     "to_tflite": "nasfit.export",
 }

@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 import nasfit
+from nasfit.cli import search_options as options
 from nasfit.cli.quantities import megabytes, seconds
+from nasfit.cli.search_options import DEVICE_HELP, ENGINE_HELP
 from nasfit.errors import NasfitError
 
 app = typer.Typer(
@@ -22,8 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DEVICE_HELP = "Where networks run: local, ssh://user@host, adb:SERIAL."
-ENGINE_HELP = "litert, onnxruntime, or with an extra: openvino, ncnn, executorch."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
@@ -50,53 +50,47 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @app.command()
 def search(
-    data: Annotated[
-        str, typer.Argument(help="A folder root/CLASS/*.jpg, a CIFAR-10 folder, fashion-mnist or fashion-mnist-small.")
-    ],
-    target_ms: Annotated[float, typer.Option(help="Latency limit of one inference on the device, ms.")],
-    device: Annotated[
-        str, typer.Option(help="Where latency is measured: local, ssh://user@host, adb:SERIAL.")
-    ] = "local",
-    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
-    precision: Annotated[str, typer.Option(help="fp32, or int8 whose accuracy and latency then count.")] = "fp32",
-    max_mb: Annotated[float | None, typer.Option(help="Bound on a network's peak memory on the device, MB.")] = None,
-    max_size: Annotated[str | None, typer.Option(help="Bound on a network's file, such as 5MB or 800kB.")] = None,
-    predictor: Annotated[
-        Path | None, typer.Option(help="Of `measure --build-predictor`: what it is sure is too slow is not measured.")
-    ] = None,
-    budget: Annotated[str, typer.Option(help="Time for everything, such as 10m or 2h.")] = "10m",
-    study: Annotated[
-        Path | None, typer.Option(help="Directory of the study; the same command again goes on. Default: runs/NAME.")
-    ] = None,
-    space: Annotated[str, typer.Option(help="mnasnet or mnasnet-7.")] = "mnasnet",
-    strategy: Annotated[str, typer.Option(help="evolution, ppo, ppo-paper or random.")] = "evolution",
-    reward: Annotated[str, typer.Option(help="soft, hard or abs.")] = "soft",
-    alpha: Annotated[float | None, typer.Option(help="Exponent of the reward up to the target.")] = None,
-    beta: Annotated[float | None, typer.Option(help="Exponent (abs: factor) of the reward above the target.")] = None,
-    width: Annotated[float | None, typer.Option(help="Width multiplier of the space. Default: calibrated.")] = None,
-    resolution: Annotated[
-        int | None, typer.Option(help="Input size, px. Default: the pictures' own, up to 64.")
-    ] = None,
-    strides: Annotated[str | None, typer.Option(help="early or late halving of small inputs.")] = None,
-    proxy_images: Annotated[int | None, typer.Option(help="Pictures a trial trains on. Default: calibrated.")] = None,
-    prune: Annotated[
-        float, typer.Option(help="Networks slower than this many targets are not trained; 0 trains all.")
-    ] = 1.1,
-    seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Training processes. Default: one a core.")] = None,
-    max_trials: Annotated[int | None, typer.Option(help="Stop after this many trained trials.")] = None,
+    data: options.Data,
+    target_ms: options.TargetMs = None,
+    front: options.Front = None,
+    device: options.Device = "local",
+    engine: options.Engine = "litert",
+    precision: options.Precision = "fp32",
+    max_mb: options.MaxMb = None,
+    max_size: options.MaxSize = None,
+    predictor: options.Predictor = None,
+    budget: options.Budget = "10m",
+    study: options.StudyPath = None,
+    space: options.Space = "mnasnet",
+    strategy: options.Strategy = "guided",
+    warm_start: options.WarmStart = None,
+    stopping: options.Stopping = "none",
+    reward: options.RewardKind = "soft",
+    alpha: options.Alpha = None,
+    beta: options.Beta = None,
+    calibrate_exponent: options.CalibrateExponent = False,
+    width: options.Width = None,
+    resolution: options.Resolution = None,
+    strides: options.Strides = None,
+    proxy_images: options.ProxyImages = None,
+    prune: options.Prune = 1.1,
+    seed: options.Seed = 0,
+    workers: options.Workers = None,
+    max_trials: options.MaxTrials = None,
     json_: Json = False,
 ) -> None:
     """Search for the network that fits, train it, export it, and write a report.
 
     Example: nasfit search ./photos --target-ms 5 --budget 30m
     """
-    from nasfit.cli.searching import run
+    from nasfit.cli.searching import limits, run
     from nasfit.search import Settings
 
+    front_from_ms, limit_ms = limits(target_ms, front)
     settings = Settings(
         data=data,
-        target_ms=target_ms,
+        target_ms=limit_ms,
+        front_from_ms=front_from_ms,
         device=device,
         engine=engine,
         precision=precision,
@@ -105,9 +99,12 @@ def search(
         predictor=None if predictor is None else str(predictor),
         space=space,
         strategy=strategy,
+        warm_start=None if warm_start is None else str(warm_start),
+        stopping=stopping,
         reward=reward,
         alpha=alpha,
         beta=beta,
+        calibrate_exponent=calibrate_exponent,
         width=width,
         resolution=resolution,
         strides=strides,

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from nasfit.cli.quantities import duration
-from nasfit.search import Event, FinaleStep, Finished, Planned, Prepared, Settings, TrialFinished
+from nasfit.search import Event, FinaleStep, Finished, Noted, Planned, Prepared, Settings, TrialFinished
 from nasfit.search.plan import SEARCH_SHARE
 from nasfit.study import Trial, TrialState
 
@@ -57,6 +57,8 @@ class View:
             case Planned():
                 for line in event.plan.lines(event.settings):
                     self._say(line)
+            case Noted():
+                self._say(event.text)
             case TrialFinished():
                 self._trial(event)
             case FinaleStep():

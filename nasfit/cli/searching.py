@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nasfit.cli.progress import View
 from nasfit.cli.showing import conclusion
+from nasfit.errors import UsageError
 from nasfit.report import write_report
 from nasfit.search import Finished, Settings, run_search
 
@@ -42,10 +43,24 @@ def run(settings: Settings, study: Path | None, *, as_json: bool = False) -> Non
         print(f"report    {page}")
 
 
+def limits(target_ms: float | None, front: tuple[float, float] | None) -> tuple[float | None, float]:
+    """Where a front begins (None: a single limit) and the upper limit, ms. Raises UsageError unless one is given."""
+    if (target_ms is None) == (front is None):
+        raise UsageError(
+            "give either --target-ms T, for the most accurate network within T ms, or --front LOW HIGH, for a network "
+            "at every limit between two"
+        )
+    if front is not None:
+        return front
+    assert target_ms is not None, "one of the two is given"
+    return None, target_ms
+
+
 def default_study(settings: Settings) -> Path:
     """runs/DATA-TARGETms-seedN: the same for the same question."""
     name = re.sub(r"[^A-Za-z0-9]+", "-", Path(settings.data).name).strip("-").lower() or "pictures"
-    return Path("runs") / f"{name}-{settings.target_ms:g}ms-seed{settings.seed}"
+    low = "" if settings.front_from_ms is None else f"{settings.front_from_ms:g}-"
+    return Path("runs") / f"{name}-{low}{settings.target_ms:g}ms-seed{settings.seed}"
 
 
 def command_line() -> str:

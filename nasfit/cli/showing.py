@@ -12,23 +12,26 @@ from nasfit.architecture import Architecture, write_blocks
 from nasfit.cli.progress import points
 from nasfit.errors import ArchitectureError
 from nasfit.objective import pareto_front
-from nasfit.report import answer, story_of
-from nasfit.search import Result, best_under
+from nasfit.report import Story, answer, story_of
+from nasfit.report.reliability import proxy_lines, shortcuts
+from nasfit.search import best_under
 from nasfit.study import Study, Trial, TrialState
 
 
 def run(path: Path, *, as_json: bool) -> None:
     """Prints the front, the best network under the limit and its blocks. Raises StudyError."""
     with Study.open(path, read_only=True) as study:
-        trials, stored, target_ms = study.trials(), study.document("result"), float(study.settings["target_ms"])
+        story = story_of(study)
+    trials, target_ms, result = list(story.trials), story.settings.target_ms, story.result
     front = front_of(trials)
     best = best_under(trials, target_ms)
-    result = Result.from_json(stored) if stored else None
     if as_json:
-        print(json.dumps(_document(trials, front, best, result, target_ms), indent=1))
+        print(json.dumps(_document(story, front, best), indent=1))
         return
     states = Counter(trial.state.value for trial in trials)
     print(f"{len(trials)} trials: " + ", ".join(f"{number} {state}" for state, number in sorted(states.items())))
+    for sentence in shortcuts(story):
+        print(sentence)
     print(f"\n{'trial':>6}{'accuracy':>12}{'ms':>9}   front (validation accuracy after proxy training)")
     for trial in front:
         mark = "  <- best under the limit" if best and trial.number == best.number else ""
@@ -67,6 +70,7 @@ def conclusion(path: Path) -> Iterator[str]:
     yield ""
     yield told.headline
     yield from told.sentences
+    yield from (line for line in proxy_lines(story) if not line.startswith("warning: "))
     yield from (f"warning: {warning}" for warning in told.warnings)
     if result.best is not None:
         best = result.contenders[result.best]
@@ -81,9 +85,7 @@ def _blocks(text: str) -> str:
         return text
 
 
-def _document(
-    trials: list[Trial], front: list[Trial], best: Trial | None, result: Result | None, target_ms: float
-) -> dict[str, Any]:
+def _document(story: Story, front: list[Trial], best: Trial | None) -> dict[str, Any]:
     def plain(trial: Trial) -> dict[str, Any]:
         return {
             "trial": trial.number,
@@ -93,10 +95,14 @@ def _document(
             "architecture": trial.architecture,
         }
 
+    check = story.proxy
+    proxy = None if check is None else {"tau": check.tau, "interval": check.interval, **check.as_json()}
     return {
-        "target_ms": target_ms,
-        "trials": dict(Counter(trial.state.value for trial in trials)),
+        "target_ms": story.settings.target_ms,
+        "front_from_ms": story.settings.front_from_ms,
+        "trials": dict(Counter(trial.state.value for trial in story.trials)),
         "front": [plain(trial) for trial in front],
         "best": plain(best) if best else None,
-        "result": result.as_json() if result else None,
+        "proxy": proxy,
+        "result": story.result.as_json() if story.result else None,
     }

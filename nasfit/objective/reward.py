@@ -6,21 +6,26 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from nasfit.errors import UnknownNameError, UsageError
 from nasfit.objective.pareto import pareto_front
 
 REWARDS = ("soft", "hard", "abs")
 
 
-def soft_reward(accuracy: float, latency_ms: float, target_ms: float, alpha: float, beta: float) -> float:
+Values = float | np.ndarray
+
+
+def soft_reward(accuracy: Values, latency_ms: Values, target_ms: float, alpha: float, beta: float) -> np.ndarray:
     """ACC * (LAT / T)^w with w = alpha up to T and beta above it (Tan et al. 2019, equations 2 and 3)."""
-    exponent = alpha if latency_ms <= target_ms else beta
-    return float(accuracy * (latency_ms / target_ms) ** exponent)
+    ratio = np.asarray(latency_ms) / target_ms
+    return np.asarray(accuracy * ratio ** np.where(ratio <= 1, alpha, beta))
 
 
-def abs_reward(accuracy: float, latency_ms: float, target_ms: float, beta: float) -> float:
+def abs_reward(accuracy: Values, latency_ms: Values, target_ms: float, beta: float) -> np.ndarray:
     """ACC + beta * |LAT / T - 1|, beta below 0 (Bender et al. 2020, TuNAS, equation 1); its optimum lies at T."""
-    return accuracy + beta * abs(latency_ms / target_ms - 1)
+    return np.asarray(accuracy + beta * np.abs(np.asarray(latency_ms) / target_ms - 1))
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,10 @@ class Reward:
 
     def __call__(self, accuracy: float, latency_ms: float) -> float:
         """Reward of one model; higher is better."""
+        return float(self.of(accuracy, latency_ms))
+
+    def of(self, accuracy: Values, latency_ms: Values) -> np.ndarray:
+        """Rewards of many models; the arguments broadcast."""
         alpha, beta = {"soft": (-0.07, -0.07), "hard": (0.0, -1.0), "abs": (0.0, -0.10)}[self.kind]
         alpha = alpha if self.alpha is None else self.alpha
         beta = beta if self.beta is None else self.beta

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 from nasfit.latency import NOISE_FLOOR, tied
 from nasfit.objective import pareto_front
+from nasfit.report.front_answer import front_answer
+from nasfit.report.headline import Answer, Tile, margin
+from nasfit.report.reliability import proxy_lines
 from nasfit.report.story import Story
 from nasfit.report.wording import interval, ms, percent, points
 from nasfit.search import Contender, Result, gain, speedup
@@ -15,49 +15,20 @@ from nasfit.study import Trial
 NOISE = f"{100 * NOISE_FLOOR:g} %"
 
 
-@dataclass(frozen=True)
-class Tile:
-    """One figure of the headline: what it is, its value, and what to know with it."""
-
-    label: str
-    value: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The top of the report.
-
-    kind: `better`, `unclear`, `worse` (against MobileNetV2), `none` (no network meets the limit) or `unfinished`.
-    """
-
-    kind: str
-    headline: str
-    tiles: tuple[Tile, ...] = ()
-    sentences: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
 def answer(story: Story) -> Answer:
     """The answer of any study, finished or not."""
     if story.result is None:
         return _unfinished(story)
     if story.result.best is None:
         return _none(story, story.result)
+    if story.settings.front_from_ms is not None:
+        return front_answer(story, story.result, _doubts(story))
     return _found(story, story.result, story.result.contenders[story.result.best])
 
 
 def same_speed(a: Contender, b: Contender) -> bool:
     """Whether two latencies are a tie: within 3 % of each other, or with overlapping intervals."""
     return tied((a.latency_ms, a.low_ms, a.high_ms), (b.latency_ms, b.low_ms, b.high_ms))
-
-
-def margin(a: float, b: float, pictures: int | None) -> float | None:
-    """Half the 95 % interval of the difference of two accuracies, each from `pictures` independent test pictures.
-
-    Normal approximation for unpaired samples: for two networks tested on the same pictures it is on the safe side.
-    """
-    return 1.96 * math.sqrt((a * (1 - a) + b * (1 - b)) / pictures) if pictures else None
 
 
 def ratio(slower_ms: float, faster_ms: float) -> str:
@@ -214,8 +185,8 @@ def _pair(trial: Trial) -> str:
 
 
 def _doubts(story: Story) -> tuple[str, ...]:
-    """The calibration's warnings, who dropped out of the finale, and the doubts of its measurement."""
-    lines = story.plan.lines(story.settings) if story.plan else ()
+    """Warnings of calibration and short training, who dropped out of the finale, and the doubts of its measurement."""
+    lines = [*(story.plan.lines(story.settings) if story.plan else ()), *proxy_lines(story)]
     doubts = [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
     if story.result:
         doubts += [f"{name} dropped out: {reason}" for name, reason in story.result.failures.items()]

@@ -18,10 +18,12 @@ def comparison_chart(story: Story) -> Markup | None:
         return None
     everyone = result.contenders
     ends = [end for c in everyone for end in (c.low_ms, c.high_ms)]
+    limits = [limit for limit in (story.settings.front_from_ms, target_ms) if limit is not None]
     frame = Frame.around(
-        spread([*ends, target_ms], margin=0.1, floor=0.0), spread([c.accuracy for c in everyone], margin=0.12)
+        spread([*ends, *limits], margin=0.1, floor=0.0), spread([c.accuracy for c in everyone], margin=0.12)
     )
-    body = frame.axes("latency, ms", "test accuracy, %", 100) + frame.limit(target_ms)
+    body = frame.axes("latency, ms", "test accuracy, %", 100)
+    body += Markup("").join(frame.limit(limit) for limit in limits)
     joined = [_at(frame, c) for c in sorted(result.baselines, key=lambda c: c.latency_ms)]
     if len(joined) > 1:
         body += path(joined, "line baseline")

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from nasfit.report.story import Story
 from nasfit.report.wording import counted, duration, ms, value
-from nasfit.search import Settings
+from nasfit.search import RandomShare, Settings
 from nasfit.study import TrialState
 
 
@@ -20,19 +20,34 @@ def against_random(story: Story) -> Iterator[str]:
         return
     yield (
         f"The first batch is random whatever the strategy: {counted(share.trials, 'trial')}, {share.trained:,} of them "
-        f"trained, best reward {value(share.best)}. The search's best is {value(share.found)}."
+        f"trained, best {story.value_name} {value(share.best)}. The search's best is {value(share.found)}."
     )
-    if share.trained == len(story.complete):
+    number = share.number or len(story.complete)
+    if share.trained == number:
         yield "Nothing but these random points has been trained."
         return
     if share.expected is None:
         yield "Fewer than 5 random points were trained, too few to say what random search would have reached."
         return
-    number = counted(len(story.complete), "trained random point")
-    better = share.found > share.expected
-    verdict = "The search did better than that." if better else "The search did not do better than that."
+    yield _expected_of_random(share, number)
+
+
+def _expected_of_random(share: RandomShare, number: int) -> str:
+    """The verdict on strategy against chance; an interval only where the study keeps one."""
+    points, found = counted(number, "trained random point"), value(share.found)
     fit = "a normal fit to the upper half of the random rewards"
-    yield f"Of {number}, {fit} lets one expect {value(share.expected)} at best. {verdict}"
+    if share.low is None or share.high is None:
+        # Of an earlier version, or random points that are all alike.
+        return f"Of {points}, {fit} lets one expect {value(share.expected)} at best; the search reached {found}."
+    verdict = {
+        "better": "above that interval: the search did better than random search.",
+        "unclear": "within that interval: not distinguishable from random search.",
+        "worse": "below that interval: the search did worse than random search.",
+    }[share.verdict or "unclear"]
+    return (
+        f"Of {points} one may expect {value(share.expected)} at best (90 %: {value(share.low)} to {value(share.high)}; "
+        f"{fit}). The search reached {found}, {verdict}"
+    )
 
 
 def pace(story: Story) -> Iterator[str]:
@@ -43,6 +58,15 @@ def pace(story: Story) -> Iterator[str]:
         yield (
             f"{60 * trained / searched:.1f} trained trials a minute of search, {60 * finished / searched:.1f} with "
             f"those pruned, failed or answered from earlier ones."
+        )
+    if story.stopped:
+        verb = "is" if len(story.stopped) == 1 else "are"
+        yield f"{counted(len(story.stopped), 'training')} stopped early {verb} not among the trained."
+    looks, look_s = story.looks
+    if looks:
+        yield (
+            f"Looked up before training: latencies of {counted(looks, 'network')} in {duration(look_s)}, "
+            f"{look_s / looks:.2f} s each, known ones included; the time is the search's."
         )
     measured = [trial.seconds["measure"] for trial in story.trials if "measure" in trial.seconds]
     if measured:
@@ -72,13 +96,18 @@ def command(story: Story) -> str:
     settings = story.settings
     if not settings.data.startswith("-"):
         words.append(settings.data)
-    words += ["--target-ms", f"{settings.target_ms!r}"]
+    if settings.front_from_ms is None:
+        words += ["--target-ms", f"{settings.target_ms!r}"]
+    else:
+        words += ["--front", f"{settings.front_from_ms!r}", f"{settings.target_ms!r}"]
     for field in fields(Settings):
         given = getattr(settings, field.name)
-        if field.name in ("data", "target_ms") or given == field.default:
+        if field.name in ("data", "target_ms", "front_from_ms") or given == field.default:
             continue
         if field.name == "budget_s":
             words += ["--budget", f"{given:g}s" if given == int(given) and given < 1e6 else f"{given:f}s"]
+        elif given is True:
+            words.append(f"--{field.name.replace('_', '-')}")
         else:
             words += [f"--{field.name.replace('_', '-')}", str(given)]
     words += ["--study", f"{story.title}-again"]

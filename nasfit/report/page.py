@@ -7,9 +7,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import nasfit
 from nasfit.architecture import Architecture, write_blocks
 from nasfit.errors import ArchitectureError
-from nasfit.report import evidence, tables
+from nasfit.report import evidence, reliability, tables
 from nasfit.report.answer import answer
 from nasfit.report.comparison_chart import comparison_chart
+from nasfit.report.controller_chart import controller_chart
 from nasfit.report.search_charts import cost_chart, front_chart, reward_chart
 from nasfit.report.story import Story
 
@@ -29,6 +30,7 @@ def page(story: Story) -> str:
         "front": front_chart(story),
         "reward": reward_chart(story),
         "cost": cost_chart(story),
+        "controller": controller_chart(story),
     }
     return environment.get_template("report.html").render(
         story=story,
@@ -52,6 +54,9 @@ def page(story: Story) -> str:
         conditions=tables.facts("Of the final measurement", dict(result.conditions)) if result else None,
         versions=tables.facts("Versions", dict(result.versions)) if result else None,
         evidence=evidence,
+        shortcuts=tuple(reliability.shortcuts(story)),
+        proxy_lines=tuple(reliability.proxy_lines(story)),
+        proxies=tables.proxies(story.proxy) if story.proxy else None,
         advice=tuple(story.plan.lines(story.settings)) if story.plan else (),
         version=nasfit.__version__,
     )

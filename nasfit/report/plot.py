@@ -46,16 +46,20 @@ def picture(story: Story) -> bytes:
 def _search(panel: Any, story: Story) -> None:
     target_ms, complete, front = story.settings.target_ms, story.complete, story.front
     panel.set(xlabel="latency, ms", ylabel="validation accuracy after proxy training, %", title="Search")
-    _limit(panel, target_ms)
+    _limits(panel, story)
     if not complete:
         panel.set(title="Search: no trained trial yet", yticks=[], xlim=(0, 2 * target_ms))
         return
     xs, ys = [t.latency_ms or 0.0 for t in complete], [100 * (t.accuracy or 0.0) for t in complete]
     panel.scatter(xs, ys, s=16, color=FAINT, alpha=0.6, linewidths=0, label=f"trained trials ({len(complete)})")
+    if stopped := story.stopped:
+        stopped_x, stopped_y = [t.latency_ms or 0.0 for t in stopped], [100 * (t.accuracy or 0.0) for t in stopped]
+        label = f"stopped early, as expected ({len(stopped)})"
+        panel.scatter(stopped_x, stopped_y, s=16, facecolors="none", edgecolors=FAINT, linewidths=0.8, label=label)
     front_x, front_y = [t.latency_ms or 0.0 for t in front], [100 * (t.accuracy or 0.0) for t in front]
     panel.step(front_x, front_y, where="post", color=FOUND, linewidth=1.4)
     panel.scatter(front_x, front_y, s=26, color=FOUND, zorder=3, label="their front")
-    right = max(*(1.05 * x for x in xs), 1.25 * target_ms)
+    right = max(*(1.05 * x for x in (*xs, *(t.latency_ms or 0.0 for t in stopped))), 1.25 * target_ms)
     pruned = [t.latency_ms for t in story.trials if t.state is TrialState.PRUNED and t.duplicate_of is None]
     if pruned:
         inside = [x for x in pruned if x and x <= right]
@@ -74,7 +78,7 @@ def _search(panel: Any, story: Story) -> None:
 def _comparison(panel: Any, story: Story) -> None:
     assert story.result is not None, "asked for after the finale only"
     panel.set(xlabel="latency, ms", ylabel="test accuracy after final training, %", title="Final comparison")
-    _limit(panel, story.settings.target_ms)
+    _limits(panel, story)
     for group, color, shape in ((story.result.baselines, BASELINE, "s-"), (story.result.found, FOUND, "o")):
         order = sorted(group, key=lambda c: c.latency_ms)
         if not order:
@@ -114,6 +118,12 @@ def _name(panel: Any, story: Story) -> None:
         color, weight = FOUND if contender.origin == "found" else BASELINE, "bold" if contender is best else "normal"
         words = panel.text(x, y, contender.name, color=color, weight=weight, fontsize=SIZE, va="center", ha="left")
         words.set_path_effects([withStroke(linewidth=3, foreground="white")])
+
+
+def _limits(panel: Any, story: Story) -> None:
+    for limit_ms in (story.settings.front_from_ms, story.settings.target_ms):
+        if limit_ms is not None:
+            _limit(panel, limit_ms)
 
 
 def _limit(panel: Any, target_ms: float) -> None:

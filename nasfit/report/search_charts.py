@@ -15,21 +15,25 @@ REWARD_HEIGHT = 340.0
 
 def front_chart(story: Story) -> Markup | None:
     """Validation accuracy against latency of the trained trials, their front, the pruned ones along the axis."""
-    complete, front, target_ms = story.complete, story.front, story.settings.target_ms
+    complete, front, settings = story.complete, story.front, story.settings
     if not complete:
         return None
-    xs = [trial.latency_ms or 0.0 for trial in complete]
+    target_ms, shown = settings.target_ms, (*complete, *story.stopped)
+    xs = [trial.latency_ms or 0.0 for trial in shown]
     frame = Frame.around(
-        spread([*xs, target_ms * 1.2], floor=0.0), spread([t.accuracy or 0.0 for t in complete], margin=0.1)
+        spread([*xs, target_ms * 1.2], floor=0.0), spread([t.accuracy or 0.0 for t in shown], margin=0.1)
     )
 
     def at(trial: Trial) -> Point:
         return frame.x(trial.latency_ms or 0.0), frame.y(trial.accuracy or 0.0)
 
     body = frame.axes("latency, ms", "validation accuracy, %", 100) + frame.limit(target_ms) + _pruned(frame, story)
+    if settings.front_from_ms is not None:
+        body += frame.limit(settings.front_from_ms)
     on_front = {trial.number for trial in front}
     rest = [trial for trial in complete if trial.number not in on_front]
     body += cloud([at(trial) for trial in rest], [_tip(trial) for trial in rest], "trial")
+    body += cloud([at(trial) for trial in story.stopped], [_stopped_tip(t) for t in story.stopped], "stopped")
     body += path(stairs([at(trial) for trial in front]), "line found")
     body += Markup("").join(mark(at(trial), "found", _tip(trial)) for trial in front)
     if leader := story.leader:
@@ -50,7 +54,7 @@ def reward_chart(story: Story) -> Markup | None:
         spread([*(reward for _, reward in known), *([] if expected is None else [expected])], margin=0.1),
         height=REWARD_HEIGHT,
     )
-    body = frame.axes("trial, in the order of proposal", "reward")
+    body = frame.axes("trial, in the order of proposal", story.value_name)
     if expected is not None:
         level = frame.y(expected)
         body += element("line", class_="expected", x1=frame.x.start, x2=frame.x.end, y1=level, y2=level)
@@ -92,6 +96,10 @@ def _pruned(frame: Frame, story: Story) -> Markup:
         if trial.state is TrialState.PRUNED and trial.latency_ms and trial.latency_ms <= frame.x.high
     ]
     return element("path", class_="pruned", d="".join(strokes))
+
+
+def _stopped_tip(trial: Trial) -> str:
+    return f"trial {trial.number}: {percent(trial.accuracy)} expected, {ms(trial.latency_ms)}, stopped early"
 
 
 def _tip(trial: Trial) -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nasfit.architecture import Architecture
 from nasfit.errors import DataError, StudyError
-from nasfit.objective import pareto_front
-from nasfit.search import Plan, Result, Settings, best_under
+from nasfit.objective import Goal, pareto_front
+from nasfit.search import Plan, ProxyCheck, RandomShare, Result, Settings, best_under, goal_of, judged
+from nasfit.search.exponent import DOCUMENT as EXPONENT
+from nasfit.search.exponent import exponent_text
+from nasfit.search.lookups import look_seconds
+from nasfit.search.proposing import DIAGNOSTICS
+from nasfit.search.proxy import DOCUMENT as PROXY
 from nasfit.search.random_share import random_share
-from nasfit.search.result import RandomShare
+from nasfit.search.stopping import stopping_regret
+from nasfit.search.warm_start import DOCUMENT as WARM_START
+from nasfit.search.warm_start import warm_start_text
 from nasfit.study import Study, Trial, TrialState
 from nasfit.tasks import open_saved
 
@@ -21,7 +29,10 @@ class Story:
 
     result: None until the finale has ended. promotions: validation accuracy (0..1) of longer trainings by architecture
     text. seconds: spent, by kind of work. notes: about the pictures, one line each. test_pictures: size of the test
-    split, None where it cannot be told.
+    split, None where it cannot be told. looks: latencies looked up before training, and the seconds they took. proxy:
+    how well short training ranked. exponent, warm_start: what was calibrated and taken over, in one sentence each.
+    controller: what a PPO strategy told of each update, oldest first. stopping: what ending trainings early saved and
+    may have missed, None where none may be ended.
     """
 
     title: str
@@ -33,6 +44,17 @@ class Story:
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     test_pictures: int | None = None
+    looks: tuple[int, float] = (0, 0.0)
+    proxy: ProxyCheck | None = None
+    exponent: str | None = None
+    warm_start: str | None = None
+    controller: tuple[Mapping[str, float], ...] = ()
+    stopping: str | None = None
+
+    @property
+    def stopped(self) -> tuple[Trial, ...]:
+        """Trials whose training was ended early, each network once; their accuracy is the one expected at the end."""
+        return tuple(t for t in self.trials if t.state is TrialState.STOPPED and t.duplicate_of is None)
 
     @property
     def complete(self) -> tuple[Trial, ...]:
@@ -45,6 +67,11 @@ class Story:
         complete = self.complete
         pairs = [(trial.accuracy or 0.0, trial.latency_ms or 0.0) for trial in complete]
         return tuple(complete[index] for index in pareto_front(pairs))
+
+    @property
+    def value_name(self) -> str:
+        """What a trial's reward is called: serving a front, it is the accuracy."""
+        return "reward" if self.settings.front_from_ms is None else "accuracy"
 
     @property
     def leader(self) -> Trial | None:
@@ -72,19 +99,34 @@ def story_of(study: Study) -> Story:
         plan = Plan(**stored) if stored else None
     except TypeError as error:
         raise StudyError(f"the study in {study.path} does not read ({error}); it may be of another version") from None
-    result = study.document("result")
+    result, proxy = study.document("result"), study.document(PROXY)
+    exponent, warm_start = study.document(EXPONENT), study.document(WARM_START)
+    goal = goal_of(settings, exponent["exponent"] if exponent else None)
     notes, test_pictures = _pictures(study)
+    trials = tuple(judged(study.trials(), goal))
     return Story(
         title=study.path.absolute().name,
         settings=settings,
         plan=plan,
-        trials=tuple(study.trials()),
+        trials=trials,
         result=Result.from_json(result) if result else None,
         promotions=dict(study.document("promotions") or {}),
         seconds=study.seconds(),
         notes=notes,
         test_pictures=test_pictures,
+        looks=(len(study.lookups.all()), look_seconds(study)),
+        proxy=ProxyCheck.from_json(proxy) if proxy else None,
+        exponent=exponent_text(exponent) if exponent else None,
+        warm_start=warm_start_text(warm_start) if warm_start else None,
+        controller=tuple(study.document(DIAGNOSTICS) or ()),
+        stopping=None if settings.stopping == "none" else _stopping(trials, goal),
     )
+
+
+def _stopping(trials: Sequence[Trial], goal: Goal) -> str:
+    """Beside a front its area counts, above the accuracy of guessing."""
+    chance = 1 / Architecture.parse(trials[0].architecture).classes if trials else 0.0
+    return str(stopping_regret(trials, goal, floor=chance))
 
 
 def _pictures(study: Study) -> tuple[tuple[str, ...], int | None]:

@@ -11,7 +11,7 @@ from nasfit.architecture.architecture import ratio_text
 from nasfit.report.answer import same_speed
 from nasfit.report.story import Story
 from nasfit.report.wording import digits, duration, interval, millions, ms, percent, share, value
-from nasfit.search import Contender, Result
+from nasfit.search import Contender, ProxyCheck, Result
 from nasfit.study import Trial, TrialState
 
 # The page stays below 1 MB.
@@ -150,6 +150,7 @@ def states(story: Story) -> Table:
     again = Counter(trial.state for trial in story.trials if trial.duplicate_of is not None)
     meaning = {
         TrialState.COMPLETE: "trained and measured",
+        TrialState.STOPPED: "measured, trained in part: the accuracy to expect at the end could not matter",
         TrialState.PRUNED: "measured, slower than the limit allows, not trained",
         TrialState.FAILED: "could not be evaluated; reasons below",
         TrialState.RUNNING: "proposed, not finished",
@@ -184,6 +185,15 @@ def promotions(story: Story) -> Table | None:
     heads = ("network", "after proxy training", "after promotion", "latency")
     caption = "Promotion: the best trials under the limit, trained longer with another seed; validation accuracy"
     return Table(caption, heads, rows, frozenset((1, 2, 3)))
+
+
+def proxies(check: ProxyCheck) -> Table:
+    """Accuracy after the short and after the full training of each final network, the most accurate first."""
+    rows = tuple(
+        (pair.name, percent(pair.proxy), percent(pair.full)) for pair in sorted(check.pairs, key=lambda p: -p.full)
+    )
+    heads = ("network", "short training, validation", "full training, test")
+    return Table("Short training against full training", heads, rows, frozenset((1, 2)))
 
 
 def costs(story: Story) -> Table:

@@ -1,12 +1,15 @@
 """The search: ask -> evaluate -> reward -> tell -> record, then the finale. The only joint of the house."""
 
 from nasfit.search.entrants import BASELINE_WIDTHS, promotions
-from nasfit.search.events import Event, FinaleStep, Finished, Planned, Prepared, TrialFinished
+from nasfit.search.events import Event, FinaleStep, Finished, Noted, Planned, Prepared, TrialFinished
+from nasfit.search.goal import goal_of, judged
 from nasfit.search.loop import best_under
 from nasfit.search.plan import Plan, extreme
+from nasfit.search.proxy import ProxyCheck, ProxyPair
 from nasfit.search.result import Contender, RandomShare, Result, gain, speedup
 from nasfit.search.run import run_search, versions
 from nasfit.search.settings import MAY_CHANGE, Settings
+from nasfit.search.table import TableSearch, search_table
 
 __all__ = [
     "BASELINE_WIDTHS",
@@ -15,18 +18,25 @@ __all__ = [
     "Event",
     "FinaleStep",
     "Finished",
+    "Noted",
     "Plan",
     "Planned",
     "Prepared",
+    "ProxyCheck",
+    "ProxyPair",
     "RandomShare",
     "Result",
     "Settings",
+    "TableSearch",
     "TrialFinished",
     "best_under",
     "extreme",
     "gain",
+    "goal_of",
+    "judged",
     "promotions",
     "run_search",
+    "search_table",
     "speedup",
     "versions",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from nasfit.architecture import published
 from nasfit.errors import StudyError
 from nasfit.latency import Measurement
-from nasfit.objective import pareto_front
+from nasfit.objective import Front, pareto_front
 from nasfit.search.measuring import measured
 from nasfit.search.setup import Setup
 from nasfit.study import Trial, TrialState
@@ -16,6 +17,7 @@ BASELINE_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0)
 FAR_SLOWER = 3.0  # baselines slower than this many targets tell nothing about the limit
 AS_FAST = 1.2  # baselines by the cheaper stride rule are there to be as fast as the limit asks
 FASTER = (0.7, 0.5)  # also trained: the best networks within these shares of the winner's latency
+FRONT_POINTS = 5  # of a front: networks trained fully, one a limit
 CLOSE = 0.95  # a winner nearer to the limit than this may miss it as exported: a reserve below it is trained too
 
 
@@ -49,8 +51,21 @@ def leaders(setup: Setup) -> list[Trial]:
     return sorted(meeting.values(), key=lambda trial: (-(trial.accuracy or 0.0), trial.latency_ms or 0.0))
 
 
+def hopefuls(setup: Setup) -> list[Trial]:
+    """The trials worth a longer training, the most promising first: leaders, or of a front search the best a limit."""
+    best = leaders(setup)
+    front = setup.goal
+    if not isinstance(front, Front):
+        return best
+    return _best_within(best, _limits(front), {trial.architecture: trial.accuracy or 0.0 for trial in best})
+
+
 def entrants(setup: Setup) -> list[Entrant]:
-    """The winner by promoted accuracy, the best of the clearly faster, and the baselines near the limit."""
+    """The search's networks and the baselines beside them; chosen once.
+
+    Of one limit: the winner by promoted accuracy and the best of the clearly faster. Of a front: the best at each of a
+    few limits spread over it, the most accurate first.
+    """
     known = setup.study.document("entrants")
     if known:
         return [Entrant(**entrant) for entrant in known]
@@ -63,6 +78,8 @@ def entrants(setup: Setup) -> list[Entrant]:
 def _winners(setup: Setup) -> list[str]:
     candidates = leaders(setup) or _fastest(setup)
     long_run = promotions(setup)
+    if isinstance(front := setup.goal, Front):
+        return [trial.architecture for trial in _front_winners(setup, front)] or [candidates[0].architecture]
     in_promotion = [trial for trial in candidates if trial.architecture in long_run]
     best = max(in_promotion or candidates[:1], key=lambda trial: long_run.get(trial.architecture, 0.0))
     winners = [best.architecture]
@@ -72,6 +89,31 @@ def _winners(setup: Setup) -> list[str]:
         faster = [trial for trial in candidates if (trial.latency_ms or 0.0) <= bound_ms]
         winners += [trial.architecture for trial in faster[:1]]
     return list(dict.fromkeys(winners))
+
+
+def _front_winners(setup: Setup, front: Front) -> list[Trial]:
+    """The best at each limit; of the promoted among them only those that are still the best at one."""
+    hopeful, long_run = hopefuls(setup), promotions(setup)
+    still = _best_within(hopeful, _limits(front), long_run)
+    return [trial for trial in hopeful if trial in still or trial.architecture not in long_run]
+
+
+def _limits(front: Front) -> list[float]:
+    """Spread evenly in ratio, the highest first."""
+    step = (front.high_ms / front.low_ms) ** (1 / (FRONT_POINTS - 1))
+    return [front.high_ms / step**place for place in range(FRONT_POINTS)]
+
+
+def _best_within(trials: Sequence[Trial], limits: Sequence[float], accuracies: Mapping[str, float]) -> list[Trial]:
+    """The most accurate trial within each limit (ms), each once; those without an accuracy here do not count."""
+    known = [trial for trial in trials if trial.architecture in accuracies]
+    best: dict[str, Trial] = {}
+    for limit_ms in limits:
+        within = [trial for trial in known if (trial.latency_ms or 0.0) <= limit_ms * (1 + 1e-9)]
+        if within:
+            winner = max(within, key=lambda trial: (accuracies[trial.architecture], -(trial.latency_ms or 0.0)))
+            best.setdefault(winner.architecture, winner)
+    return list(best.values())
 
 
 def _fastest(setup: Setup) -> list[Trial]:
@@ -89,6 +131,8 @@ def _fastest(setup: Setup) -> list[Trial]:
 def _baselines(setup: Setup) -> list[Entrant]:
     """MobileNetV2 near the limit, by the study's stride rule; by the cheaper rule too where that makes it as fast."""
     target_ms = setup.settings.target_ms
+    # A front ends at its upper limit: what is slower adds nothing to it.
+    far = AS_FAST if isinstance(setup.goal, Front) else FAR_SLOWER
     own = {_baseline_name(width): setup.fitted(published("mobilenet-v2", width)) for width in BASELINE_WIDTHS}
     cheap = {}
     if setup.plan.strides == "late":
@@ -103,7 +147,7 @@ def _baselines(setup: Setup) -> list[Entrant]:
     kept: list[Entrant] = []
     for name, network in networks.items():
         latency = latencies[str(network)]
-        reach = FAR_SLOWER if name in own else AS_FAST
+        reach = far if name in own else AS_FAST
         near = isinstance(latency, Measurement) and latency.latency_ms <= reach * target_ms
         if near or (name in own and len(kept) < 2):
             kept.append(Entrant(name, "baseline", str(network)))

@@ -1,4 +1,4 @@
-"""Proposed trials -> finished trials: answer duplicates, measure, prune, train, reward."""
+"""Proposed trials -> finished trials: answer duplicates, measure, prune, train (perhaps in part), reward."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from nasfit.search.estimating import surely_slower
 from nasfit.search.measuring import Measured, measured
 from nasfit.search.settings import Settings
 from nasfit.search.setup import Setup
+from nasfit.search.stopping import Bar, bar_for
 from nasfit.study import Trial, TrialState
 from nasfit.training import TrainingJob, TrainingResult, recipe_for, run_training
 
@@ -62,11 +63,18 @@ def trained(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
     for trial in sorted(trials, key=lambda trial: -(trial.latency_ms or 0.0)):
         groups.setdefault(trial.architecture, []).append(trial)
     waiting = list(groups.values())
-    jobs = [proxy_job(setup, first.architecture, first.seed) for first, *_ in waiting]
+    bars: list[Bar | None] = []
+
+    def jobs() -> Iterator[TrainingJob]:
+        # Drawn one by one as workers become free, so that each bar is set by all that is known when its trial begins.
+        for first, *_ in waiting:
+            bars.append(_bar(setup, first))
+            yield proxy_job(setup, first.architecture, first.seed, bar=bars[-1])
+
     timeout_s = max(120.0, PATIENCE * setup.plan.trial_s)
-    for index, value in setup.pool.run(run_training, jobs, timeout_s=timeout_s):
+    for index, value in setup.pool.run(run_training, jobs(), timeout_s=timeout_s):
         first, *repeats = waiting[index]
-        finished = _with_accuracy(setup, first, value)
+        finished = _with_accuracy(setup, first, value, bars[index])
         yield finished
         yield from (answered(trial, finished) for trial in repeats)
 
@@ -133,22 +141,38 @@ def over_bounds(size_bytes: int, peak_memory_mb: float | None, settings: Setting
     return None
 
 
-def _with_accuracy(setup: Setup, trial: Trial, value: TrainingResult | TrialFailure) -> Trial:
+def _bar(setup: Setup, trial: Trial) -> Bar | None:
+    """Of a study that stops trainings: what the trial has to show on its way."""
+    if setup.settings.stopping == "none":
+        return None
+    return bar_for(trial, setup.study.trials([TrialState.COMPLETE]), setup.goal, setup.plan.proxy_images)
+
+
+def _with_accuracy(setup: Setup, trial: Trial, value: TrainingResult | TrialFailure, bar: Bar | None) -> Trial:
     if isinstance(value, TrialFailure):
         return _failed(trial, value)
     assert trial.latency_ms is not None, "measured before"
+    state, accuracy, reason, rung = TrialState.COMPLETE, value.accuracy, "", None
+    # With fewer pictures than a batch holds, a training is shorter than planned and may not come to the look.
+    if bar is not None and value.looks:
+        look = value.looks[0]
+        rung = bar.rung(look)
+        if value.stopped:
+            state, accuracy, reason = TrialState.STOPPED, bar.expected(look), bar.reason(look)
     return replace(
         trial,
-        state=TrialState.COMPLETE,
-        accuracy=value.accuracy,
-        reward=setup.reward(value.accuracy, trial.latency_ms),
+        state=state,
+        accuracy=accuracy,
+        reward=setup.reward(accuracy, trial.latency_ms),
+        reason=reason,
         curve=value.curve,
+        rung=rung,
         seconds={**trial.seconds, "train": value.seconds},
     )
 
 
-def proxy_job(setup: Setup, architecture: str, seed: int, factor: float = 1.0) -> TrainingJob:
-    """The study's proxy training of a network, `factor` times as long."""
+def proxy_job(setup: Setup, architecture: str, seed: int, factor: float = 1.0, bar: Bar | None = None) -> TrainingJob:
+    """The study's proxy training of a network, `factor` times as long. bar: what it has to show to be finished."""
     recipe = recipe_for(round(setup.plan.proxy_images * factor), len(setup.data.train.labels_N))
     return TrainingJob(
         architecture,
@@ -157,6 +181,7 @@ def proxy_job(setup: Setup, architecture: str, seed: int, factor: float = 1.0) -
         seed,
         precision=setup.settings.precision,
         model_format=setup.instrument.device.model_format,
+        stops=() if bar is None else (bar.rule,),
     )
 
 

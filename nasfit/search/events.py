@@ -27,6 +27,13 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """Something decided on the way, in one sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class TrialFinished:
     """One trial is stored. best: the most accurate under the limit so far. left_s: of the search's share."""
 
@@ -52,4 +59,4 @@ class Finished:
     result: Result
 
 
-Event = Prepared | Planned | TrialFinished | FinaleStep | Finished
+Event = Prepared | Planned | Noted | TrialFinished | FinaleStep | Finished

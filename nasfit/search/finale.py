@@ -10,11 +10,12 @@ from dataclasses import asdict
 
 from nasfit.architecture import Architecture, count
 from nasfit.errors import StudyError, TrialFailure
-from nasfit.search.entrants import Entrant, leaders, promotions
+from nasfit.search.entrants import Entrant, hopefuls, promotions
 from nasfit.search.evaluate import proxy_job
 from nasfit.search.events import FinaleStep
 from nasfit.search.plan import PROMOTION_SHARE
 from nasfit.search.setup import Setup
+from nasfit.study import TrialState
 from nasfit.training import Recipe, TrainingJob, recipe_for, run_training, training_speed
 
 PROMOTED, PROMOTION_FACTOR = 5, 3.0
@@ -23,8 +24,8 @@ LEAST_EPOCHS = 1.0
 
 
 def promoted(setup: Setup) -> Iterator[FinaleStep]:
-    """Trains the best trials under the limit longer, with another seed: one short run too often picks the lucky."""
-    best = leaders(setup)[: _affordable_promotions(setup)]
+    """Trains the best trials longer, with another seed: one short run too often picks the lucky."""
+    best = hopefuls(setup)[: _affordable_promotions(setup)]
     if len(best) < 2:
         return
     wanted = [trial.architecture for trial in best if trial.architecture not in promotions(setup)]
@@ -38,7 +39,8 @@ def promoted(setup: Setup) -> Iterator[FinaleStep]:
 
 def _affordable_promotions(setup: Setup) -> int:
     """At most `PROMOTED`, as the promotion's share of the budget allows."""
-    seconds = [trial.seconds["train"] for trial in setup.study.trials() if "train" in trial.seconds]
+    complete = setup.study.trials([TrialState.COMPLETE])
+    seconds = [trial.seconds["train"] for trial in complete if "train" in trial.seconds]
     one_s = PROMOTION_FACTOR * (sum(seconds) / len(seconds) if seconds else setup.plan.trial_s)
     return min(PROMOTED, int(PROMOTION_SHARE * setup.settings.budget_s * setup.pool.workers / one_s))
 

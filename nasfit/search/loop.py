@@ -6,10 +6,13 @@ import time
 from collections.abc import Iterator, Sequence
 
 from nasfit.search.evaluate import screened, trained
-from nasfit.search.events import TrialFinished
+from nasfit.search.events import Noted, TrialFinished
+from nasfit.search.exponent import calibrate_exponent, exponent_of
+from nasfit.search.outcomes import Outcomes
 from nasfit.search.plan import SEARCH_SHARE
+from nasfit.search.proposing import keep_diagnostics, restored_strategy
 from nasfit.search.setup import Setup
-from nasfit.strategies import Outcome, Strategy, Tokens, make_strategy
+from nasfit.strategies import Strategy, Tokens, make_strategy
 from nasfit.study import Proposal, Trial, TrialState
 
 # The first batch is random whatever the strategy: a first population, and the measure of what random search gets.
@@ -18,38 +21,39 @@ MOST_MEASURED = 6  # networks measured for one that is trained, within one batch
 MOST_REPEATS = 50  # batches in a row without a new network: the space is exhausted, or the strategy has converged
 
 
-def run_trials(setup: Setup) -> Iterator[TrialFinished]:
+def run_trials(setup: Setup) -> Iterator[TrialFinished | Noted]:
     """Runs trials and stores each before it is told; goes on with what an earlier run left unfinished."""
-    study, counts = setup.study, setup.space.option_counts
-    name, seed = setup.settings.strategy, setup.settings.seed
-    asked = sum(trial.origin == name for trial in study.trials())
-    strategy = make_strategy(name, counts, seed=seed, asked=asked)
-    # What a strategy knows follows from the outcomes in the order they were stored, so telling them again restores it.
-    for batch in study.batches():
-        strategy.tell([outcome(trial) for trial in batch])
+    study, name = setup.study, setup.settings.strategy
     deadline = _Deadline(setup)
-    yield from _recorded(setup, strategy, deadline, _rest(setup))
+    yield from _begun(setup, deadline)
+    if setup.settings.calibrate_exponent and exponent_of(study) is None:
+        yield Noted(calibrate_exponent(study))
+    outcomes = Outcomes.of(setup)
+    strategy = restored_strategy(setup, outcomes)
     repeats = 0
     while repeats < MOST_REPEATS and (number := _room(setup, deadline)) > 0:
         before = len(study.trials())
-        if before == 0 and name != "random":
-            finished = _batch(setup, make_strategy("random", counts, seed=seed), "random", number)
-        else:
-            finished = _batch(setup, strategy, name, number)
-        yield from _recorded(setup, strategy, deadline, finished)
+        for event in _recorded(setup, deadline, _batch(setup, strategy, name, number)):
+            strategy.tell([outcomes(event.trial)])
+            yield event
+        keep_diagnostics(setup, strategy)
         new = [trial for trial in study.trials()[before:] if trial.duplicate_of is None]
         repeats = 0 if new else repeats + 1
+
+
+def _begun(setup: Setup, deadline: _Deadline) -> Iterator[TrialFinished]:
+    """The first batch of a new study, or what an interrupted run left: before any of it is told to the strategy."""
+    finished = _rest(setup)
+    if not setup.study.trials() and (number := _room(setup, deadline)) > 0:
+        source = make_strategy("random", setup.space.option_counts, seed=setup.settings.seed)
+        finished = _batch(setup, source, "random", number)
+    yield from _recorded(setup, deadline, finished)
 
 
 def best_under(trials: Sequence[Trial], target_ms: float) -> Trial | None:
     """The most accurate finished trial that meets the target; of equals the faster."""
     meeting = [t for t in trials if t.state is TrialState.COMPLETE and (t.latency_ms or 0.0) <= target_ms]
     return max(meeting, key=lambda t: (t.accuracy or 0.0, -(t.latency_ms or 0.0)), default=None)
-
-
-def outcome(trial: Trial) -> Outcome:
-    """What the strategy learns of a trial."""
-    return Outcome(trial.tokens, trial.reward, trial.accuracy, trial.latency_ms, trial.state.value)
 
 
 class _Deadline:
@@ -114,13 +118,10 @@ def _rest(setup: Setup) -> Iterator[Trial]:
     yield from trained(setup, hopeful)
 
 
-def _recorded(
-    setup: Setup, strategy: Strategy, deadline: _Deadline, finished: Iterator[Trial]
-) -> Iterator[TrialFinished]:
-    """Stores each finished trial, then tells it."""
+def _recorded(setup: Setup, deadline: _Deadline, finished: Iterator[Trial]) -> Iterator[TrialFinished]:
+    """Stores each finished trial before anybody hears of it."""
     for trial in finished:
         setup.study.finish([trial])
-        strategy.tell([outcome(trial)])
         everything = setup.study.trials()
         done = sum(t.state is not TrialState.RUNNING for t in everything)
         yield TrialFinished(trial, best_under(everything, setup.settings.target_ms), done, deadline.left_s())

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nasfit.architecture import Architecture
-from nasfit.devices import Device
-from nasfit.errors import TrialFailure
+from nasfit.devices import Description, Device
+from nasfit.errors import TrialFailure, UsageError
 from nasfit.export import RMS_TOLERANCE, export_model
-from nasfit.latency import Candidate, Check, Measurement, Timing, measure
+from nasfit.latency import Candidate, Check, Measurement, Timing, measure, measurement_key
 from nasfit.latency.timing import DEFAULT
 from nasfit.models import build
 from nasfit.search.patience import until_back
 
 Measured = Measurement | TrialFailure
+Cache = MutableMapping[str, dict[str, Any]]
 
 # Logits of random weights lie close together, where 256 steps are coarse: a twentieth of them differ by more than a
 # trained network may. An engine that computes something else is off by 1 or more.
@@ -57,6 +60,22 @@ class Instrument:
         """What its latency is kept under: equal texts, equal files up to the weights."""
         return str(network) if self.precision == "fp32" else f"{network} {self.precision}"
 
+    @cached_property
+    def description(self) -> Description:
+        """Device and engine, asked once; a device that is away is waited for."""
+        return until_back(self.device, self.device.describe)
+
+    def kept(self, networks: Sequence[Architecture], cache: Cache) -> dict[str, Measurement]:
+        """The measurements that the cache has of these networks on this device and engine, by the networks' texts."""
+        found = {}
+        for network in networks:
+            key = measurement_key(self.text(network), self.description.device, self.description.engine)
+            stored = cache.get(key)
+            if stored is not None:
+                with suppress(UsageError):  # one of another version is made anew
+                    found[str(network)] = Measurement.from_dict(stored)
+        return found
+
 
 def check_of(module: nn.Module, picture_BCHW: Tensor, tolerance: float) -> Check:
     """What the module in evaluation mode gives for one picture."""
@@ -69,22 +88,29 @@ def measured(
     networks: Sequence[Architecture],
     instrument: Instrument,
     *,
-    cache: MutableMapping[str, dict[str, Any]] | None = None,
+    cache: Cache | None = None,
     resources: bool = False,
 ) -> dict[str, Measured]:
     """Latency of each network by its text; one that cannot be exported or run has its TrialFailure instead.
 
-    A device that goes away is waited for; what was measured before is in the cache. resources: memory and energy too.
+    A device that goes away is waited for; what was measured before is taken from the cache, and the device is not asked
+    where that is everything. resources: memory and energy too.
     """
+    results: dict[str, Measured] = {} if cache is None else {**instrument.kept(networks, cache)}
     candidates: dict[str, Candidate] = {}
-    results: dict[str, Measured] = {}
+    names: dict[str, str] = {}
     for network in networks:
+        if str(network) in results or str(network) in names.values():
+            continue
         try:
             candidates[instrument.text(network)] = instrument.candidate(network)
+            names[instrument.text(network)] = str(network)
         except TrialFailure as failure:
-            results[instrument.text(network)] = failure
-    results |= until_back(
-        instrument.device,
-        lambda: measure(instrument.device, candidates, timing=instrument.timing, cache=cache, resources=resources),
-    )
-    return {str(network): results[instrument.text(network)] for network in networks}
+            results[str(network)] = failure
+    if candidates:
+        latencies = until_back(
+            instrument.device,
+            lambda: measure(instrument.device, candidates, timing=instrument.timing, cache=cache, resources=resources),
+        )
+        results |= {names[text]: latency for text, latency in latencies.items()}
+    return {str(network): results[str(network)] for network in networks}

@@ -45,7 +45,9 @@ class RandomShare:
     """What random search would have done: the first batch is random points.
 
     trials, trained: of the random ones. best: their best reward. expected: best reward expected of as many random
-    trained points as the search trained (normal fit to their upper half). found: the search's best reward.
+    trained points as the search trained (normal fit to their upper half); low, high: its 90 % interval, None where that
+    half is all equal, and in a study of an earlier version. found: the search's best reward. number: networks that the
+    search trained, random ones included; 0 in a study of an earlier version.
     """
 
     trials: int
@@ -53,6 +55,18 @@ class RandomShare:
     best: float | None
     expected: float | None
     found: float | None
+    low: float | None = None
+    high: float | None = None
+    number: int = 0
+
+    @property
+    def verdict(self) -> str | None:
+        """`better` or `worse` than random search with 90 % confidence, `unclear` within; None where none is told."""
+        if self.low is None or self.high is None or self.found is None:
+            return None
+        if self.low <= self.found <= self.high:
+            return "unclear"
+        return "better" if self.found > self.high else "worse"
 
 
 @dataclass(frozen=True)

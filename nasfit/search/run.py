@@ -20,16 +20,21 @@ from nasfit.search.data import prepared
 from nasfit.search.delivery import compared
 from nasfit.search.entrants import entrants
 from nasfit.search.estimating import predictor_for
-from nasfit.search.events import Event, Finished, Planned, Prepared
+from nasfit.search.events import Event, Finished, Noted, Planned, Prepared
 from nasfit.search.finale import promoted, trained_fully
+from nasfit.search.goal import goal_of, judged
 from nasfit.search.loop import run_trials
 from nasfit.search.measuring import Instrument
 from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
+from nasfit.search.proxy import keep_pairs, proxies_trained
 from nasfit.search.random_share import random_share
 from nasfit.search.result import Contender, Result
 from nasfit.search.settings import MAY_CHANGE, Settings
 from nasfit.search.setup import Setup
+from nasfit.search.warm_start import DOCUMENT as WARM_START
+from nasfit.search.warm_start import keep_earlier, require_study, warm_start_text
 from nasfit.space import SearchSpace, named_space
+from nasfit.strategies import make_strategy
 from nasfit.study import Study, TrialState, holds_study
 from nasfit.tasks import find
 from nasfit.training import calibration_pictures
@@ -43,11 +48,15 @@ def run_search(settings: Settings, path: Path, space: SearchSpace | None = None)
     NasfitError for what the user can mend. Whatever interrupts it, the same call goes on.
     """
     space = space or named_space(settings.space)
+    # Made for nothing but its errors, such as an extra that is not installed.
+    make_strategy(settings.strategy, space.option_counts, seed=settings.seed, goal=goal_of(settings))
     device = open_device(settings.device, engine=settings.engine)
     # Whatever is wrong with it now is the user's to mend; later on a device that goes away is waited for.
     device.describe()
     with _opened(settings, path) as study:
         _check_space(space, study)
+        if settings.warm_start is not None:
+            keep_earlier(study, settings.warm_start, space)
         data, directory = prepared(settings, study)
         yield Prepared(data.notes, resumed=len(study.trials()))
         instrument = Instrument(device, settings.precision, calibration_pictures(data))
@@ -58,6 +67,8 @@ def run_search(settings: Settings, path: Path, space: SearchSpace | None = None)
                 study.put_document("plan", plan.as_json())
             setup = Setup(settings, plan, space, data, directory, instrument, pool, study, predictor)
             yield Planned(plan, settings)
+            if settings.warm_start is not None:
+                yield Noted(warm_start_text(study.document(WARM_START)))
             yield from run_trials(setup)
             yield from _finished(setup)
 
@@ -69,20 +80,27 @@ def _opened(settings: Settings, path: Path) -> Study:
             if study.document("plan") is None:
                 # Nothing depends on the settings yet; whoever mends a wrong one may use the same directory.
                 may_change = tuple(field.name for field in fields(Settings))
+            else:
+                # A study of an earlier version lacks settings that came later; it was begun with their defaults.
+                later = [field for field in fields(Settings) if field.name not in study.settings]
+                may_change += tuple(field.name for field in later if getattr(settings, field.name) == field.default)
     else:
         # Before anything is created.
         find(settings.data)
+        if settings.warm_start is not None:
+            require_study(settings.warm_start)
     return Study.open_or_create(path, settings.as_json(), may_change=may_change)
 
 
 def _check_space(space: SearchSpace, study: Study) -> None:
     known, given = study.document("space"), {"name": space.name, "definition": repr(space)}
-    if known and known != given and study.document("plan"):
+    differs = known and any(known.get(what) != value for what, value in given.items())
+    if differs and study.document("plan"):
         raise StudyError(
             f"study {str(study.path)!r} searches another space ({known['name']!r}) than the one given "
             f"({space.name!r}); give the same space to continue it, or another directory"
         )
-    study.put_document("space", given)
+    study.put_document("space", {**given, "options": list(space.option_counts)})
 
 
 def _finished(setup: Setup) -> Iterator[Event]:
@@ -94,21 +112,24 @@ def _finished(setup: Setup) -> Iterator[Event]:
         return
     if study.document("finale_after") != trained:
         # Trials were added since the last finale: its choice of networks no longer holds.
-        for name in ("promotions", "entrants", "finals", "final_images", "result"):
+        for name in ("promotions", "entrants", "proxies", "finals", "final_images", "proxy", "result"):
             study.put_document(name, None)
         study.put_document("finale_after", trained)
     with _timed(study, "promotion"):
         yield from promoted(setup)
     chosen = entrants(setup)
+    with _timed(study, "promotion"):
+        yield from proxies_trained(setup, chosen)
     with _timed(study, "final training"):
         yield from trained_fully(setup, chosen, _left_s(setup))
     with _timed(study, "final measuring"):
         comparison = compared(setup, chosen)
+    keep_pairs(setup, comparison.contenders)
     result = Result(
         contenders=comparison.contenders,
         best=_best(comparison.contenders, setup.settings.target_ms),
         final_images=int(study.document("final_images")),
-        random=random_share(study.trials()),
+        random=random_share(judged(study.trials(), setup.goal)),
         cost_s=study.seconds(),
         versions=versions(),
         conditions=comparison.conditions,

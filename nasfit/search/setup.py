@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from nasfit.architecture import Architecture, adapted, scaled
 from nasfit.latency.predictor import Predictor
-from nasfit.objective import Reward
+from nasfit.objective import Goal
+from nasfit.search.exponent import exponent_of
+from nasfit.search.goal import Value, goal_of, value_of
 from nasfit.search.measuring import Instrument
 from nasfit.search.plan import Plan
 from nasfit.search.settings import Settings
@@ -32,10 +33,16 @@ class Setup:
     study: Study
     predictor: Predictor | None = None
 
-    @cached_property
-    def reward(self) -> Reward:
-        """The study's reward."""
-        return Reward(self.settings.reward, self.settings.target_ms, self.settings.alpha, self.settings.beta)
+    @property
+    def goal(self) -> Goal:
+        """What trials are judged by; a calibrated exponent counts from the moment it is stored."""
+        calibrated = exponent_of(self.study) if self.settings.calibrate_exponent else None
+        return goal_of(self.settings, calibrated)
+
+    @property
+    def reward(self) -> Value:
+        """What a trial of some accuracy and latency (ms) is worth."""
+        return value_of(self.goal)
 
     def architecture(self, tokens: Tokens) -> Architecture:
         """The network that is built for a point: scaled to the study's width, fitted to its pictures."""

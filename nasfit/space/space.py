@@ -93,6 +93,11 @@ class SearchSpace:
         return tuple(len(options) for block in self.searched for options in block.options)
 
     @property
+    def groups(self) -> tuple[int, ...]:
+        """Number of decisions of each searched block, in reading order; they sum to those of `option_counts`."""
+        return tuple(len(block.options) for block in self.searched)
+
+    @property
     def size(self) -> int:
         """Number of points."""
         return math.prod(self.option_counts)

@@ -50,19 +50,24 @@ class Controller(nn.Module):
         return logits_BTK.masked_fill(self.absent_TK, -torch.inf).log_softmax(dim=-1)
 
     @torch.no_grad()
-    def sample(self, uniforms_BT: np.ndarray, *, explore: float = 0.0) -> np.ndarray:
+    def sample(self, uniforms_BT: np.ndarray, *, explore: float | np.ndarray = 0.0) -> np.ndarray:
         """Tokens (B, T) drawn from the policy, by inversion of numbers uniform over 0..1.
 
-        explore: 0..1, share of a distribution uniform over the options that every decision's is mixed with.
+        explore: 0..1, one or one a row (B,); share of a distribution uniform over the options that every decision's is
+        mixed with.
         """
-        uniforms = torch.from_numpy(uniforms_BT)
-        inputs_B = torch.zeros(len(uniforms), dtype=torch.long)
-        tokens, state = [], None
+        uniforms, rows = torch.from_numpy(uniforms_BT), len(uniforms_BT)
+        explore_B1 = torch.from_numpy(np.broadcast_to(explore, (rows,)).astype(float))[:, None]
+        biases_TK = self.biases_TK.masked_fill(self.absent_TK, -torch.inf)
+        weights = [weight for layer in self.lstm.all_weights for weight in layer]
+        inputs_B = torch.zeros(rows, dtype=torch.long)
+        hidden_BH = cell_BH = torch.zeros(rows, self.lstm.hidden_size)
+        tokens = []
         for step in range(len(self.offsets_T)):
-            hidden_B1H, state = self.lstm(self.embedding(inputs_B[:, None]), state)
-            logits_BK = hidden_B1H[:, 0] @ self.heads_THK[step] + self.biases_TK[step]
-            policy_BK = logits_BK.masked_fill(self.absent_TK[step], -torch.inf).softmax(dim=-1).double()
-            mixed_BK = policy_BK.lerp(self.uniform_TK[step], explore)
+            # The bare cell: a whole LSTM called a step at a time takes three times as long.
+            hidden_BH, cell_BH = torch.lstm_cell(self.embedding(inputs_B), (hidden_BH, cell_BH), *weights)
+            policy_BK = torch.addmm(biases_TK[step], hidden_BH, self.heads_THK[step]).double().softmax(dim=-1)
+            mixed_BK = policy_BK.lerp(self.uniform_TK[step], explore_B1)
             # Shares sum to 1 but for rounding: the last option takes what the sum of those before it leaves.
             token_B = (uniforms[:, step, None] >= mixed_BK.cumsum(dim=-1)).sum(dim=-1).clamp(max=self.last_T[step])
             tokens.append(token_B)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,10 @@ from nasfit.strategies.draws import Draws
 class EvolutionSettings:
     """Sizes of regularized evolution; the defaults suit searches of 50 to 1,000 trials (benchmarks/strategies.py).
 
-    population: complete trials alive, the oldest dies. tournament: members drawn, with replacement, of which the best
-    becomes a parent. first: complete or pruned trials before the first child; until then proposals are random. retries:
-    tries for a point not seen before; each adds one mutation, so that an exhausted neighbourhood is left. Raises
-    UsageError.
+    population: complete or stopped trials alive, the oldest dies. tournament: members drawn, with replacement, of which
+    the best becomes a parent. first: trials with a reward before the first child; until then proposals are random.
+    retries: tries for a point not seen before; each adds one mutation, so that an exhausted neighbourhood is left;
+    after the last, any point of the space. Raises UsageError.
     """
 
     population: int = 50
@@ -42,9 +42,9 @@ class EvolutionSettings:
 class Evolution:
     """Aging evolution with tournaments (algorithm 1 of the paper); a `Strategy`.
 
-    Only complete trials enter the population; until there are `settings.first` of them, pruned ones are parents too, so
-    that a limit which random points seldom meet is approached. A point told or proposed before is proposed again only
-    where `settings.retries` tries found no new one, as in a small space.
+    Only complete and stopped trials enter the population; until there are `settings.first` of them, pruned ones are
+    parents too, so that a limit which random points seldom meet is approached. A point told or proposed before is
+    proposed again only once the space is exhausted.
     """
 
     def __init__(
@@ -63,36 +63,28 @@ class Evolution:
 
     def ask(self, n: int) -> list[Tokens]:
         """The next n points: random ones at first, then mutated winners of tournaments."""
-        proposals = []
-        for generator in self._draws.next(n):
-            proposals.append(self._proposal(generator))
-            self._seen.add(proposals[-1])
-        return proposals
+        return self._draws.distinct(n, self._seen, self._tries)
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Adds the complete ones to the population, in order, and keeps the pruned ones in reserve."""
+        """Adds the complete and stopped ones to the population, in order, and keeps the pruned ones in reserve."""
         require_told(outcomes, self._draws.option_counts)
         for outcome in outcomes:
             self._seen.add(tuple(outcome.tokens))
             if outcome.reward is not None and outcome.state != "failed":
-                members = self._population if outcome.state == "complete" else self._pruned
+                members = self._pruned if outcome.state == "pruned" else self._population
                 members.append((tuple(outcome.tokens), outcome.reward))
 
-    def _proposal(self, generator: np.random.Generator) -> Tokens:
+    def _tries(self, generator: np.random.Generator) -> Iterator[Tokens]:
+        """Random points at first, then children of one parent, ever further from it."""
         members = self._members()
         if len(members) < self.settings.first:
-            tries = (self._draws.anywhere(generator) for _ in range(self.settings.retries + 1))
-        else:
-            drawn = generator.integers(len(members), size=self.settings.tournament)
-            parent = max((members[index] for index in drawn), key=lambda member: member[1])[0]
-            tries = (
-                mutated(parent, self._draws.option_counts, generator, mutations=1 + number)
-                for number in range(self.settings.retries + 1)
-            )
-        for point in tries:
-            if point not in self._seen:
-                break
-        return point
+            for _ in range(self.settings.retries + 1):
+                yield self._draws.anywhere(generator)
+            return
+        drawn = generator.integers(len(members), size=self.settings.tournament)
+        parent = max((members[index] for index in drawn), key=lambda member: member[1])[0]
+        for number in range(self.settings.retries + 1):
+            yield mutated(parent, self._draws.option_counts, generator, mutations=1 + number)
 
     def _members(self) -> Sequence[tuple[Tokens, float]]:
         """Who may become a parent."""

@@ -5,7 +5,9 @@ Notation: r = ratio of new to old probability, A = advantage, R = reward, b = ba
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,3 +52,16 @@ def standardised(values: Sequence[float]) -> list[float]:
     if deviation <= 1e-9 * max(1.0, abs(mean)):
         return [0.0] * len(values)
     return [(value - mean) / deviation for value in values]
+
+
+def normal_scores(values: Sequence[float]) -> list[float]:
+    """The standard normal quantile at each value's rank, higher for higher values; equal ones share their mean rank.
+
+    What ranks first counts as much whether it is better by a little or by far, so a reward that falls off a cliff, as
+    past a hard limit, does not drown the small differences above it (rank-based fitness shaping, Wierstra et al. 2014,
+    "Natural Evolution Strategies", section 3.1).
+    """
+    ordered, quantile = sorted(values), NormalDist().inv_cdf
+    below = {value: bisect_left(ordered, value) for value in values}
+    up_to = {value: bisect_right(ordered, value) for value in values}
+    return [quantile((below[value] + up_to[value]) / (2 * len(values))) for value in values]

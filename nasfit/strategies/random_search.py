@@ -8,17 +8,23 @@ from nasfit.space import Tokens
 from nasfit.strategies.contract import Outcome, require_told
 from nasfit.strategies.draws import Draws
 
+_TRIES = 20
+
 
 class RandomSearch:
-    """Every point equally likely, with repetition; a `Strategy`."""
+    """Every point equally likely, without repetition until the space is exhausted; a `Strategy`."""
 
     def __init__(self, option_counts: Sequence[int], *, seed: int, asked: int = 0) -> None:
         self._draws = Draws("random", option_counts, seed=seed, asked=asked)
+        self._seen: set[Tokens] = set()
 
     def ask(self, n: int) -> list[Tokens]:
         """The next n points."""
-        return [self._draws.anywhere(generator) for generator in self._draws.next(n)]
+        return self._draws.distinct(
+            n, self._seen, lambda generator: (self._draws.anywhere(generator) for _ in range(_TRIES))
+        )
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Learns nothing; raises UsageError for tokens outside the space, as every strategy does."""
+        """Remembers the points, so as not to repeat them; raises UsageError for tokens outside the space."""
         require_told(outcomes, self._draws.option_counts)
+        self._seen.update(tuple(outcome.tokens) for outcome in outcomes)

@@ -1,13 +1,14 @@
 """Trials and where they are kept.
 
-A study is a directory, and the directory is the truth: `study.sqlite` holds settings, trials, measurements, documents
-and the seconds spent; files such as exported networks lie beside it. Every write is on the disk before the call
-returns, so a killed search continues where it stopped. One process drives a study at a time; any number may read it
-meanwhile.
+A study is a directory, and the directory is the truth: `study.sqlite` holds settings, trials, latencies looked up,
+measurements, documents and the seconds spent; files such as exported networks lie beside it. Every write is on the disk
+before the call returns, so a killed search continues where it stopped. One process drives a study at a time; any number
+may read it meanwhile.
 """
 
 from nasfit.study.database import holds_study
+from nasfit.study.lookups import LookedUp, LookupLog
 from nasfit.study.study import Study
-from nasfit.study.trial import Proposal, Trial, TrialState
+from nasfit.study.trial import Proposal, Rung, Trial, TrialState
 
-__all__ = ["Proposal", "Study", "Trial", "TrialState", "holds_study"]
+__all__ = ["LookedUp", "LookupLog", "Proposal", "Rung", "Study", "Trial", "TrialState", "holds_study"]

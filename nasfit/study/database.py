@@ -16,6 +16,7 @@ from nasfit.errors import StudyError
 from nasfit.study.failures import DAMAGED, told
 from nasfit.study.files import flush_directory
 from nasfit.study.tables import ABOUT, APPLICATION_ID, METADATA, SCHEMA_VERSION, SETTINGS
+from nasfit.study.versions import look_newer, make_newer
 
 FILE = "study.sqlite"
 UNFINISHED = "study.sqlite.new"
@@ -58,6 +59,7 @@ def open_to_write(directory: Path) -> Engine:
         _check(connection, path)
         _keep_log(connection, path)
         connection.exec_driver_sql("PRAGMA synchronous = FULL")
+        make_newer(connection)
         older = (ABOUT.c.name == "nasfit") & (ABOUT.c.value != __version__)
         if connection.execute(select(ABOUT.c.name).where(older)).first():
             connection.execute(update(ABOUT).where(older).values(value=__version__))
@@ -88,6 +90,7 @@ def open_to_read(directory: Path) -> Engine:
         break
     with told(path), engine.connect() as connection:
         _check(connection, path)
+        look_newer(connection)
     return engine
 
 

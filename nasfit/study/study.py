@@ -19,6 +19,7 @@ from nasfit.study.documents import Documents
 from nasfit.study.driver_lock import LOCK, DriverLock
 from nasfit.study.failures import DAMAGED, told
 from nasfit.study.files import write_whole
+from nasfit.study.lookups import LookupLog
 from nasfit.study.settings import changed, plain
 from nasfit.study.tables import DOCUMENTS, MEASUREMENTS, SECONDS, SETTINGS, TRIALS, row_of
 from nasfit.study.trial import Proposal, Trial, TrialState
@@ -35,7 +36,7 @@ def utc_now() -> str:
 
 
 class Study:
-    """Settings, trials, measurements, documents, files and seconds of one search; see the package's text.
+    """Settings, trials, lookups, measurements, documents, files and seconds of one search; see the package's text.
 
     Get one from `create`, `open` or `open_or_create`, and close it, best with `with`. For one thread. Every method
     raises StudyError when the disk is full, gone or cannot be written, or the study is closed or opened for reading;
@@ -50,6 +51,8 @@ class Study:
         self._loaded_version = -1
         # Latency documents by measurement key, in the shape a cache wants; kept for ever.
         self.measurements = Documents(MEASUREMENTS, self._reading, self._writing)
+        # Latencies looked up before training, in the order of looking; kept for ever.
+        self.lookups = LookupLog(self._reading, self._writing)
         self._settings = Documents(SETTINGS, self._reading, self._writing)
         self._documents = Documents(DOCUMENTS, self._reading, self._writing)
 

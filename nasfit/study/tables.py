@@ -6,15 +6,17 @@ Plain columns and JSON text, so that any SQLite tool can query a study.
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from typing import Any
 
 from sqlalchemy import Column, Dialect, Float, Integer, MetaData, Row, Table, Text
 from sqlalchemy.types import TypeDecorator
 
-from nasfit.study.trial import Trial, TrialState
+from nasfit.study.trial import Rung, Trial, TrialState
 
-# Raise by one with every change of the tables; `about` keeps its two columns for ever.
-SCHEMA_VERSION = 1
+# Raise by one with every change of the tables, and write the way up into `versions.py`; `about` keeps its two columns
+# for ever.
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x6E617366  # "nasf", marks the file as a study
 
 METADATA = MetaData()
@@ -54,6 +56,17 @@ MEASUREMENTS = Table(
 
 SECONDS = Table("seconds", METADATA, Column("kind", Text, primary_key=True), Column("total", Float, nullable=False))
 
+# place: from 0, in the order of looking. tokens: a point comes once.
+LOOKUPS = Table(
+    "lookups",
+    METADATA,
+    Column("place", Integer, primary_key=True),
+    Column("tokens", JsonText, nullable=False, unique=True),
+    Column("latency_ms", Float),
+    Column("excess", Float),
+    Column("reason", Text, nullable=False),
+)
+
 # batch, place: which call of finish() stored the trial, and where in it; both NULL while RUNNING.
 TRIALS = Table(
     "trials",
@@ -70,6 +83,7 @@ TRIALS = Table(
     Column("reason", Text, nullable=False),
     Column("duplicate_of", Integer),
     Column("curve", JsonText, nullable=False),
+    Column("rung", JsonText, nullable=False),
     Column("seconds", JsonText, nullable=False),
     Column("measurement", Text),
     Column("versions", JsonText, nullable=False),
@@ -87,6 +101,7 @@ def row_of(trial: Trial) -> dict[str, Any]:
     """The trial's columns, without batch and place."""
     row = {name: getattr(trial, name) for name in _FIELDS}
     row["state"] = trial.state.value
+    row["rung"] = None if trial.rung is None else astuple(trial.rung)
     row["seconds"], row["versions"] = dict(trial.seconds), dict(trial.versions)
     return row
 
@@ -97,4 +112,5 @@ def trial_of(row: Row[Any]) -> Trial:
     fields["state"] = TrialState(fields["state"])
     fields["tokens"] = tuple(fields["tokens"])
     fields["curve"] = tuple((images, value) for images, value in fields["curve"])
+    fields["rung"] = None if fields["rung"] is None else Rung(*fields["rung"])
     return Trial(**fields)

@@ -5,11 +5,13 @@ from nasfit.training.deployed_file import CALIBRATION_PICTURES, calibration_pict
 from nasfit.training.job import TrainingJob, TrainingResult, run_training, training_speed
 from nasfit.training.network_training import Trained, accuracy, best_device, predict, train
 from nasfit.training.recipe import AUGMENTED_PASSES, Recipe, recipe_for
+from nasfit.training.stopping import StopRule
 
 __all__ = [
     "AUGMENTED_PASSES",
     "CALIBRATION_PICTURES",
     "Recipe",
+    "StopRule",
     "Trained",
     "TrainingJob",
     "TrainingResult",

@@ -16,6 +16,7 @@ from nasfit.tasks import ClassificationData, Split, open_saved
 from nasfit.training.deployed_file import deployed_accuracy
 from nasfit.training.network_training import accuracy, best_device, train
 from nasfit.training.recipe import Recipe
+from nasfit.training.stopping import StopRule, Watch
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class TrainingJob:
 
     final: train on training and validation pictures together and test on the test set; else train on the training
     pictures and report accuracy on the validation set. weights: file (safetensors) to write, or None. precision: of the
-    file whose accuracy counts; `int8` tests the exported file of this model_format in place of the network.
+    file whose accuracy counts; `int8` tests the exported file of this model_format in place of the network. stops: when
+    to look at the network's validation accuracy on the way, and perhaps to end there; not of a final job.
     """
 
     architecture: str
@@ -35,14 +37,20 @@ class TrainingJob:
     weights: str | None = None
     precision: str = "fp32"
     model_format: str = "tflite"
+    stops: tuple[StopRule, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert not (self.final and self.stops), "a final job trains on the pictures that the looks would test on"
 
 
 @dataclass(frozen=True)
 class TrainingResult:
     """What came of a job.
 
-    accuracy: top-1, 0 to 1. fp32_accuracy: of the network before it became an int8 file, else None. curve: (images
-    seen, mean training loss). seconds: of training and testing.
+    accuracy: top-1, 0 to 1; where the training was stopped, that of its last look. fp32_accuracy: of the network before
+    it became an int8 file, else None. curve: (images seen, mean training loss). seconds: of training, looks included.
+    looks: (images seen, accuracy of the float network on the first validation pictures) on the way. stopped: whether
+    the last look was the end.
     """
 
     accuracy: float
@@ -51,6 +59,8 @@ class TrainingResult:
     seconds: float
     device: str
     fp32_accuracy: float | None = None
+    looks: tuple[tuple[int, float], ...] = ()
+    stopped: bool = False
 
 
 def run_training(job: TrainingJob) -> TrainingResult:
@@ -63,7 +73,11 @@ def run_training(job: TrainingJob) -> TrainingResult:
     calm(network)
     device = best_device()
     split = _joined(job.data) if job.final else data.train
-    trained = train(network, split, job.recipe, mean=data.mean, std=data.std, seed=job.seed, device=device)
+    watch = Watch(network, data.validation, job.stops, mean=data.mean, std=data.std)
+    trained = train(network, split, job.recipe, mean=data.mean, std=data.std, seed=job.seed, device=device, ends=watch)
+    looks, told = tuple(watch.looks), (trained.curve, trained.images_per_second, trained.seconds, str(device))
+    if watch.stopped:
+        return TrainingResult(looks[-1][1], *told, looks=looks, stopped=True)
     held_out = data.test if job.final else data.validation
     reached = accuracy(network, held_out, mean=data.mean, std=data.std, device=device)
     if job.weights:
@@ -75,7 +89,7 @@ def run_training(job: TrainingJob) -> TrainingResult:
             reached,
             deployed_accuracy(network.cpu(), data, held_out, model_format=job.model_format, precision=job.precision),
         )
-    return TrainingResult(reached, trained.curve, trained.images_per_second, trained.seconds, str(device), before)
+    return TrainingResult(reached, *told, before, looks)
 
 
 def training_speed(job: TrainingJob) -> float:

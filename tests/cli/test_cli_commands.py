@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from nasfit.architecture import Architecture
 from nasfit.cli import main
 from nasfit.cli.quantities import duration, seconds
+from nasfit.cli.searching import default_study
 from nasfit.errors import UsageError
 from nasfit.export import check_parity
 from nasfit.models import build
@@ -113,6 +114,13 @@ def folders(tmp_path: Path) -> Path:
         ("good", "--target-ms -3", "--target-ms is -3.0"),
         ("good", "--target-ms nan", "--target-ms is nan"),
         ("good", "--target-ms abc", "--target-ms"),
+        ("good", "--target-ms 5 --front 1 2", "give either --target-ms T"),
+        ("good", "--front 2 1", "reach from 2.0 to 1.0 ms; give two latencies"),
+        ("good", "--front 1 2 --reward hard", "leave out --reward"),
+        ("good", "--front 1 2 --strategy ppo", "strategy 'ppo' follows one reward"),
+        ("good", "--calibrate-exponent --alpha -0.1", "leave out --alpha"),
+        ("good", "--warm-start nowhere", "which holds no study"),
+        ("good", "--stopping curv", "did you mean 'curve'"),
         ("good", "--budget soon", "'soon' is no duration"),
         ("good", "--budget 0s", "no time at all"),
         ("good", "--alpha 1", "alpha is 1.0"),
@@ -128,11 +136,20 @@ def test_search_refuses_with_one_message(
         pytest.skip("no /proc here to stand for a directory that cannot be written")
     monkeypatch.chdir(folders)
     given = options.split()
-    defaults = [] if "--target-ms" in given else ["--target-ms", "5"]
+    defaults = [] if {"--target-ms", "--front"} & set(given) else ["--target-ms", "5"]
     where = [] if "--study" in given else ["--study", "study"]
     refused(run("search", f"./{data}", *defaults, *where, *given), words)
     if given:
         assert not Path("study").exists()
+
+
+def test_a_limit_is_needed_and_names_the_study(run: Run, folders: Path) -> None:
+    refused(run("search", folders / "good"), "give either --target-ms T")
+    single, front = Settings("./good", 2.0), Settings("./good", 2.0, front_from_ms=0.5)
+    assert [str(default_study(settings)) for settings in (single, front)] == [
+        "runs/good-2ms-seed0",
+        "runs/good-0.5-2ms-seed0",
+    ]
 
 
 def test_a_mistyped_data_name_is_recognised(run: Run, tmp_path: Path) -> None:
@@ -161,7 +178,8 @@ def test_show_before_there_is_anything(run: Run, tmp_path: Path) -> None:
     assert code == 0
     assert "no trained network meets 7 ms yet" in out
     document = json.loads(run("show", tmp_path / "s", "--json")[1])
-    assert document == {"target_ms": 7.0, "trials": {}, "front": [], "best": None, "result": None}
+    nothing = {"front_from_ms": None, "trials": {}, "front": [], "best": None, "proxy": None, "result": None}
+    assert document == {"target_ms": 7.0, **nothing}
     refused(run("show", tmp_path), "holds no study")
 
 
@@ -187,10 +205,14 @@ def test_a_search_delivers_what_it_prints(run: Run, finished: Finished) -> None:
     shown = json.loads(run("show", path, "--json")[1])
     assert shown["result"] == printed["result"]
     assert shown["trials"]["complete"] >= 1
+    pairs, left_out = shown["proxy"]["pairs"], shown["proxy"]["left_out"]
+    assert {pair["name"] for pair in pairs} | set(left_out) == {contender["name"] for contender in contenders}
+    assert {pair["name"] for pair in pairs} >= {c["name"] for c in contenders if c["origin"] == "found"}
     assert shown["best"]["latency_ms"] <= shown["target_ms"] == 0.5
     text = run("show", path)[1]
     assert "best under the limit" in text
     assert "tested once" in text
+    assert "Short against full training:" in text
 
 
 def test_without_a_terminal_progress_is_plain_lines(finished: Finished) -> None:

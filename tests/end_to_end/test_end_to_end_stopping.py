@@ -17,7 +17,7 @@ from nasfit.errors import StudyError
 from nasfit.study import Study, Trial, TrialState
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for left processes in /proc")
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+FINISHED = tuple(state for state in TrialState if state is not TrialState.RUNNING)
 
 
 def finished_trials(path: Path) -> list[Trial]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+import numpy as np
 import pytest
 
 from nasfit.errors import UnknownNameError, UsageError
@@ -50,6 +51,20 @@ def test_rewards_grow_with_accuracy_and_fall_with_latency_above_the_target(kind)
         accuracy, latency_ms = draw.uniform(0.1, 0.9), draw.uniform(10, 100)
         assert reward(accuracy + 0.01, latency_ms) > reward(accuracy, latency_ms)
         assert reward(accuracy, latency_ms + 1) < reward(accuracy, latency_ms)
+
+
+@pytest.mark.parametrize(
+    "reward", [Reward("soft", 10), Reward("hard", 10), Reward("abs", 10), Reward("soft", 10, alpha=-0.2, beta=-0.5)]
+)
+def test_many_models_are_rewarded_as_each_alone(reward):
+    accuracy_N1, latency_M = np.linspace(0, 1, 4)[:, None], np.array([0.5, 5, 9.999, 10, 10.001, 20, 300])
+    rewards = reward.of(accuracy_N1, latency_M)
+    alone = [[reward(float(a), float(ms)) for ms in latency_M] for a in accuracy_N1[:, 0]]
+    assert rewards.shape == (4, 7)
+    np.testing.assert_allclose(rewards, alone, rtol=1e-14)
+    # One latency for all and one accuracy for all broadcast as well.
+    assert reward.of(accuracy_N1[:, 0], 20.0).tolist() == rewards[:, 5].tolist()
+    assert reward.of(0.0, latency_M).tolist() == rewards[0].tolist()
 
 
 def test_an_unknown_reward_suggests_the_right_one():

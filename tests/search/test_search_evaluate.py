@@ -13,7 +13,7 @@ import pytest
 from nasfit.architecture import Architecture
 from nasfit.errors import UsageError
 from nasfit.latency.predictor import Estimate, Predictor
-from nasfit.search.entrants import entrants
+from nasfit.search.entrants import entrants, hopefuls
 from nasfit.search.estimating import predictor_for
 from nasfit.search.evaluate import screened, trained
 from nasfit.search.loop import run_trials
@@ -136,6 +136,44 @@ def test_a_winner_close_to_the_limit_has_a_reserve(opened) -> None:  # type: ign
     setup.study.finish(trials)
     found = [entrant.architecture for entrant in entrants(setup) if entrant.origin == "found"]
     assert found == [trials[0].architecture, trials[2].architecture]
+
+
+def front_trials(setup: Setup, *values: tuple[float, float]) -> list[Trial]:
+    """Finished trials of these accuracies and latencies, of networks that differ."""
+    small = extreme(setup.space, min)
+    points = [(*small[:place], small[place] ^ 1, *small[place + 1 :]) for place in (0, 1, 4, 6, 7, 10)]
+    ended = []
+    for trial, (accuracy, latency_ms) in zip(proposed(setup, *points[: len(values)]), values, strict=True):
+        changes = {"accuracy": accuracy, "latency_ms": latency_ms, "reward": accuracy, "state": TrialState.COMPLETE}
+        ended.append(Trial(**{**trial.__dict__, **changes}))
+    assert len({trial.architecture for trial in ended}) == len(values)
+    setup.study.finish(ended)
+    return ended
+
+
+def test_a_front_is_trained_at_limits_spread_over_it(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(strategy="random", front_from_ms=1.0, target_ms=16.0)
+    # Limits 16, 8, 4, 2, 1 ms: two share one network, the most accurate is too slow, and one is never the best.
+    values = [(0.9, 17.0), (0.8, 15.0), (0.7, 3.9), (0.69, 3.8), (0.6, 1.9), (0.5, 1.0)]
+    _, top, middle, _, low, least = (trial.architecture for trial in front_trials(setup, *values))
+    assert [trial.architecture for trial in hopefuls(setup)] == [top, middle, low, least]
+    chosen = entrants(setup)
+    assert [e.architecture for e in chosen if e.origin == "found"] == [top, middle, low, least]
+    assert "baseline" in {e.origin for e in chosen}
+
+
+def test_promotion_drops_from_a_front_who_is_no_longer_the_best_at_any_limit(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(strategy="random", front_from_ms=1.0, target_ms=16.0)
+    top, middle, low = (t.architecture for t in front_trials(setup, (0.8, 15.0), (0.7, 3.9), (0.6, 1.9)))
+    setup.study.put_document("promotions", {top: 0.7, middle: 0.75})
+    # The last was not promoted, for want of time, and stays.
+    assert [e.architecture for e in entrants(setup) if e.origin == "found"] == [middle, low]
+
+
+def test_where_nothing_is_fast_enough_for_a_front_the_fastest_is_trained(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(strategy="random", front_from_ms=1.0, target_ms=2.0)
+    _, fastest = (trial.architecture for trial in front_trials(setup, (0.8, 4.0), (0.7, 3.0)))
+    assert [e.architecture for e in entrants(setup) if e.origin == "found"] == [fastest]
 
 
 def test_what_a_predictor_is_sure_is_too_slow_is_not_measured(opened, monkeypatch) -> None:  # type: ignore[no-untyped-def]

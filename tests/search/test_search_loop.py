@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from nasfit.errors import StudyError
-from nasfit.search import loop
+from nasfit.search import loop, proposing
 from nasfit.search.entrants import entrants
-from nasfit.search.loop import outcome, run_trials
+from nasfit.search.loop import run_trials
+from nasfit.search.outcomes import Outcomes
+from nasfit.search.proposing import keep_diagnostics, restored_strategy
 from nasfit.strategies import Outcome, make_strategy
 from nasfit.study import Trial, TrialState
 
@@ -34,7 +36,8 @@ class Spy:
 @pytest.fixture
 def spies(monkeypatch: pytest.MonkeyPatch) -> list[Spy]:
     Spy.made = []
-    monkeypatch.setattr(loop, "make_strategy", Spy)
+    for module in (loop, proposing):
+        monkeypatch.setattr(module, "make_strategy", Spy)
     return Spy.made
 
 
@@ -65,7 +68,7 @@ def test_interrupted_trials_are_taken_up_and_none_is_lost_or_repeated(opened, sp
         kept = everything[trial.number]
         assert (kept.accuracy, kept.latency_ms, kept.reward) == (trial.accuracy, trial.latency_ms, trial.reward)
     live = spies[-1]
-    assert live.told == [outcome(trial) for trial in before + after]
+    assert live.told == [Outcomes.of(setup)(trial) for trial in before + after]
 
 
 def test_a_strategy_restored_from_the_study_proposes_what_the_live_one_would(opened, spies) -> None:  # type: ignore[no-untyped-def]
@@ -105,3 +108,35 @@ def test_a_search_that_can_train_nothing_ends_with_its_budget(opened) -> None:  
     assert events[-1].best is None
     with pytest.raises(StudyError, match=r"no trial was trained.*more than 1\.1 times the target.*--target-ms"):
         entrants(setup)
+
+
+def test_what_a_controller_tells_of_its_updates_is_kept(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(strategy="ppo")
+    outcomes = Outcomes.of(setup)
+    strategy = restored_strategy(setup, outcomes)
+    keep_diagnostics(setup, strategy)
+    assert setup.study.document("controller") is None
+    points = strategy.ask(40)
+    strategy.tell([Outcome(point, 0.5 + place / 100, 0.5, 1.0, "complete") for place, point in enumerate(points)])
+    keep_diagnostics(setup, strategy)
+    kept = setup.study.document("controller")
+    assert kept and [update["told"] for update in kept] == sorted(update["told"] for update in kept)
+    assert {"entropy", "kl", "clip_fraction", "baseline", "mean_reward", "new"} <= set(kept[0])
+    keep_diagnostics(setup, make_strategy("random", setup.space.option_counts, seed=0))
+    assert setup.study.document("controller") == kept
+
+
+def test_a_guided_search_looks_before_it_asks_and_goes_on_as_it_would_have(opened) -> None:  # type: ignore[no-untyped-def]
+    setup = opened(strategy="guided", max_trials=3, target_ms=50.0)
+    list(run_trials(setup))
+    assert len(trained(setup.study.trials())) == 3
+    setup.study.close()
+    setup = opened(strategy="guided", max_trials=5, target_ms=50.0)
+    list(run_trials(setup))
+    trials = setup.study.trials()
+    assert len(trained(trials)) == 5
+    assert "guided" in {trial.origin for trial in trials}
+    looked_up = {look.tokens for look in setup.study.lookups.all()}
+    assert looked_up
+    asked = [restored_strategy(setup, Outcomes.of(setup)).ask(3) for _ in range(2)]
+    assert asked[0] == asked[1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
@@ -86,8 +87,54 @@ def test_random_share_by_hand() -> None:
 
 def test_random_share_of_too_few_expects_nothing() -> None:
     share = random_share([trial(number, 0.5) for number in range(4)])
-    assert (share.trained, share.expected) == (4, None)
+    assert (share.trained, share.expected, share.low, share.verdict) == (4, None, None, None)
     assert random_share([]) == RandomShare(0, 0, None, None, None)
+
+
+def test_the_interval_holds_the_best_of_random_search_as_often_as_it_says() -> None:
+    draw, held, beyond = random.Random(0), 0, 0
+    for _ in range(300):
+        first = [draw.gauss(0.7, 0.05) for _ in range(12)]
+        best = max(first + [draw.gauss(0.7, 0.05) for _ in range(48)])
+        share = random_share([trial(n, reward) for n, reward in enumerate(first)] + later(48))
+        assert share.low is not None and share.high is not None and share.expected is not None
+        assert share.low < share.expected < share.high
+        held += share.low <= best <= share.high
+        beyond += best > share.high
+    # 90 % promised; the fit to the upper half is wider than it need be for a true normal.
+    assert 0.85 < held / 300 < 0.99
+    assert beyond / 300 < 0.1
+
+
+def later(number: int) -> list[Trial]:
+    """Trials of a strategy that found nothing."""
+    return [trial(100 + n, 0.1, origin="evolution") for n in range(number)]
+
+
+def test_the_verdict_on_random_search_follows_the_interval() -> None:
+    first = [trial(number, 0.5 + number / 100) for number in range(12)]
+    share = random_share([*first, *later(48)])
+    assert share == random_share([*first, *later(48)])
+    assert share.number == 60
+    low, high = share.low, share.high
+    assert low is not None and high is not None
+    found = {0.99 * low: "worse", (low + high) / 2: "unclear", 1.01 * high: "better"}
+    assert {reward: replace(share, found=reward).verdict for reward in found} == found
+    stopped = [replace(t, state=TrialState.STOPPED) for t in later(48)]
+    assert random_share([*first, *stopped]).number == 60
+    assert random_share([*first, *stopped]).found == first[-1].reward
+
+
+def test_random_points_that_learnt_nothing_prove_nothing() -> None:
+    share = random_share([*(trial(number, 0.1) for number in range(12)), trial(12, 0.9, origin="guided")])
+    assert (share.expected, share.low, share.high, share.verdict) == (0.1, None, None, None)
+
+
+def test_a_result_of_before_the_intervals_reads() -> None:
+    document = result().as_json()
+    for name in ("low", "high", "number"):
+        del document["random"][name]
+    assert Result.from_json(document) == result()
 
 
 def test_best_under_takes_the_most_accurate_then_the_faster() -> None:

@@ -31,6 +31,16 @@ from nasfit.space import BlockChoices, SearchSpace, named_space
         ({"seed": -1}, "--seed is -1"),
         ({"alpha": 0.5}, "alpha is 0.5"),
         ({"reward": "abs", "alpha": -0.1}, "has no alpha"),
+        ({"front_from_ms": 1.0}, "from 1.0 to 1.0 ms; give two latencies"),
+        ({"front_from_ms": -1.0}, "give two latencies above 0"),
+        ({"front_from_ms": math.nan}, "give two latencies above 0"),
+        ({"front_from_ms": 0.5, "reward": "hard"}, "leave out --reward"),
+        ({"front_from_ms": 0.5, "beta": -0.1}, "leave out --reward, --alpha, --beta"),
+        ({"front_from_ms": 0.5, "calibrate_exponent": True}, "and --calibrate-exponent"),
+        ({"front_from_ms": 0.5, "strategy": "evolution"}, "cannot serve --front; take one of guided, nsga2, random"),
+        ({"calibrate_exponent": True, "alpha": -0.1}, "leave out --alpha, --beta and --reward"),
+        ({"calibrate_exponent": True, "reward": "abs"}, "leave out --alpha, --beta and --reward"),
+        ({"warm_start": "runs/before", "strategy": "nsga2"}, "search with --strategy guided"),
     ],
 )
 def test_values_out_of_range_name_the_option(changes: dict[str, Any], words: str) -> None:
@@ -45,6 +55,7 @@ def test_values_out_of_range_name_the_option(changes: dict[str, Any], words: str
         ({"strategy": "evolutoin"}, "evolution"),
         ({"reward": "sotf"}, "soft"),
         ({"strides": "erly"}, "early"),
+        ({"stopping": "curv"}, "curve"),
         ({"engine": "litrt"}, "litert"),
         ({"precision": "int88"}, "int8"),
     ],
@@ -56,6 +67,20 @@ def test_unknown_names_suggest_the_nearest(changes: dict[str, Any], near: str) -
 
 def test_the_limits_of_the_ranges_are_allowed() -> None:
     settings = Settings("d", 1e-9, prune=0, seed=0, alpha=0.0, workers=1, max_trials=1)
+    assert Settings(**settings.as_json()) == settings
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"front_from_ms": 0.5},
+        {"front_from_ms": 0.5, "strategy": "nsga2"},
+        {"calibrate_exponent": True, "strategy": "ppo"},
+        {"warm_start": "a study that is read when the search begins", "stopping": "curve"},
+    ],
+)
+def test_what_goes_together_is_allowed(changes: dict[str, Any]) -> None:
+    settings = Settings("d", 1.0, **changes)
     assert Settings(**settings.as_json()) == settings
 
 

@@ -8,14 +8,25 @@ from functools import partial
 import pytest
 
 from nasfit.errors import UnknownNameError, UsageError
-from nasfit.strategies import STRATEGIES, Outcome, RandomSearch, check_strategy, make_strategy
+from nasfit.objective import Front, Reward
+from nasfit.strategies import FRONT_STRATEGIES, STRATEGIES, Outcome, RandomSearch, check_strategy, make_strategy
 
 COUNTS = (4, 2, 2, 3, 3, 3)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+# `gp` takes minutes: test_strategies_optuna.py.
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "gp"])
 def test_every_strategy_keeps_the_contract(name):
-    check_strategy(partial(make_strategy, name))
+    if name == "tpe":
+        pytest.importorskip("optuna")
+    check_strategy(partial(make_strategy, name, goal=Reward("hard", target_ms=3.0)))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "guided")) for name in FRONT_STRATEGIES]
+)
+def test_those_that_serve_a_front_keep_the_contract_with_one(name):
+    check_strategy(partial(make_strategy, name, goal=Front(1.5, 4.0)))
 
 
 class Forgetful(RandomSearch):
@@ -69,6 +80,53 @@ class Credulous(RandomSearch):
         pass
 
 
+class Repeating(RandomSearch):
+    def ask(self, n):
+        points = super().ask(n)
+        return [*points[:-1], points[0]] if n == 24 else points
+
+
+class NarrowInSmallSpaces(RandomSearch):
+    def ask(self, n):
+        points = super().ask(n)
+        return points[:2] * (n // 2) + points[:1] * (n % 2) if self._draws.option_counts == (3,) else points
+
+
+class NeedsAccuracy(RandomSearch):
+    def tell(self, outcomes):
+        super().tell(outcomes)
+        if any(outcome.accuracy is None for outcome in outcomes if outcome.state == "complete"):
+            raise UsageError("no accuracy")
+
+
+class KnowsNoStoppedTrials(RandomSearch):
+    def tell(self, outcomes):
+        super().tell(outcomes)
+        if any(outcome.state == "stopped" for outcome in outcomes):
+            raise UsageError("stopped is unknown")
+
+
+class DeafToBounds(RandomSearch):
+    def tell(self, outcomes):
+        super().tell(outcomes)
+        if any(outcome.excess is not None and outcome.excess > 0 for outcome in outcomes):
+            raise UsageError("breaks a bound")
+
+
+class OneInFlight(RandomSearch):
+    flying = 0
+
+    def ask(self, n):
+        self.flying += n
+        if self.flying > 60 and n != 25:
+            raise UsageError("too many in flight")
+        return super().ask(n)
+
+    def tell(self, outcomes):
+        super().tell(outcomes)
+        self.flying -= len(outcomes)
+
+
 class NeedsReward(RandomSearch):
     def tell(self, outcomes):
         super().tell(outcomes)
@@ -79,7 +137,7 @@ class NeedsReward(RandomSearch):
 @pytest.mark.parametrize(
     ("broken", "promise"),
     [
-        (Forgetful, "a call, it proposes the same points"),
+        (Forgetful, "grouped otherwise, it proposes the same points"),
         (OutOfRange, "below their option counts"),
         (Short, "a list of"),
         (Unseeded, "same seed, same proposals"),
@@ -87,6 +145,12 @@ class NeedsReward(RandomSearch):
         (NumpyTokens, "tokens as int"),
         (Credulous, "outside the space raises"),
         (NeedsReward, "no reward"),
+        (NeedsAccuracy, "no accuracy"),
+        (Repeating, "different points"),
+        (NarrowInSmallSpaces, "3 different points, got 2"),
+        (KnowsNoStoppedTrials, "stopped is unknown"),
+        (DeafToBounds, "breaks a bound"),
+        (OneInFlight, "too many in flight"),
     ],
 )
 def test_the_checker_finds_each_broken_promise(broken, promise):
@@ -121,8 +185,8 @@ def test_strategies_of_one_seed_draw_apart():
 
 
 def test_random_search_is_uniform_over_each_decision():
-    points = make_strategy("random", (2, 5), seed=1).ask(4000)
-    for place, options in enumerate((2, 5)):
+    points = make_strategy("random", (20, 50, 7, 3), seed=1).ask(4000)
+    for place, options in enumerate((20, 50, 7, 3)):
         for option in range(options):
             share = sum(point[place] == option for point in points) / len(points)
             assert share == pytest.approx(1 / options, abs=4 * math.sqrt(1 / options / len(points)))
@@ -136,7 +200,7 @@ def test_proposals_do_not_depend_on_how_they_are_grouped():
 def test_importing_the_package_and_all_but_ppo_load_no_torch():
     code = (
         "import sys\nfrom nasfit.strategies import make_strategy\n"
-        "[make_strategy(name, (2, 3), seed=0).ask(3) for name in ('random', 'evolution')]\n"
+        "[make_strategy(name, (2, 3), seed=0).ask(3) for name in ('guided', 'evolution', 'nsga2', 'random')]\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,10 +3,10 @@ import random
 import time
 
 import pytest
-from study_writer import ended, write
+from study_writer import LOOKS, ended, write
 
 from nasfit.errors import StudyError
-from nasfit.study import Proposal, Study, TrialState
+from nasfit.study import LookedUp, Proposal, Study, TrialState
 
 CREATIONS, ROUNDS = 20, 40
 
@@ -51,16 +51,20 @@ def test_killed_creation_leaves_a_whole_study_or_none(tmp_path, context):
 def test_nothing_stored_is_lost_to_kills_and_nothing_comes_twice(tmp_path, context):
     random.seed(0)
     path = tmp_path / "s"
-    finished, seconds = [], 0
+    finished, seconds, looked_up = [], 0, 0
     for kills in range(1, ROUNDS + 1):
-        told = told_before_kill(path, context, random.randrange(2, 10), random.uniform(0.0, 0.02))
+        told = told_before_kill(path, context, random.randrange(2, 12), random.uniform(0.0, 0.02))
         finished += [number for kind, numbers in told if kind == "finished" for number in numbers]
         seconds += sum(kind == "seconds" for kind, _ in told)
+        looked_up += sum(len(numbers) for kind, numbers in told if kind == "looked up")
         with Study.open(path, read_only=random.random() < 0.5) as study:
             check(
                 study, finished, [number for kind, numbers in told if kind == "proposed" for number in numbers], kills
             )
             assert seconds <= study.seconds().get("search", 0.0) <= seconds + kills
+            looks = study.lookups.all()
+            assert looks == [LookedUp((number, 1), 1 / 3, 0.5) for number in range(len(looks))]
+            assert len(looks) % LOOKS == 0 and looked_up <= len(looks) <= looked_up + LOOKS * kills
     print(f"{ROUNDS} drivers killed at work, {len(finished)} trials told as stored")
 
 

@@ -173,7 +173,7 @@ def test_failed_opening_lets_go_of_the_lock(path):
     with pytest.raises(StudyError, match="format 99"):
         Study.open(path)
     with sqlite3.connect(path / "study.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 1")
+        connection.execute("PRAGMA user_version = 2")
     Study.open(path).close()
 
 

@@ -4,7 +4,7 @@ import pytest
 from study_writer import ended
 
 from nasfit.errors import StudyError, UsageError
-from nasfit.study import Proposal, Study, Trial, TrialState
+from nasfit.study import Proposal, Rung, Study, Trial, TrialState
 from nasfit.study.tables import _FIELDS
 
 
@@ -55,9 +55,21 @@ def test_finished_trial_comes_back_to_the_last_bit(study):
 
 
 def test_states_filter(study):
-    first, second, _ = study.propose(proposals("a", "b", "c"))
-    study.finish([replace(first, state=TrialState.PRUNED), ended(second)])
+    first, second, _, fourth = study.propose(proposals("a", "b", "c", "d"))
+    study.finish([replace(first, state=TrialState.PRUNED), ended(second), replace(fourth, state=TrialState.STOPPED)])
     assert [trial.number for trial in study.trials([TrialState.PRUNED, TrialState.RUNNING])] == [0, 2]
+    assert study.find_architecture("d").state is TrialState.STOPPED
+    assert study.find_architecture("c") is None
+
+
+@pytest.mark.parametrize("rung", [(0, 0.5), (10, 1.5), (10, 0.5, -0.1)])
+def test_rungs_are_in_range(rung):
+    with pytest.raises(UsageError, match="accuracies from 0 to 1"):
+        Rung(*rung)
+
+
+def test_a_trial_is_hopeless_below_its_bound():
+    assert [Rung(10, 0.5, below).hopeless for below in (None, 0.5, 0.51)] == [False, False, True]
 
 
 def test_batches_keep_the_order_of_finishing(study):

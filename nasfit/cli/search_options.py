@@ -1,0 +1,53 @@
+"""The options of `nasfit search`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEVICE_HELP = "Where networks run: local, ssh://user@host, adb:SERIAL."
+ENGINE_HELP = "litert, onnxruntime, or with an extra: openvino, ncnn, executorch."
+STRATEGY_HELP = "guided, evolution, nsga2, ppo, ppo-paper, random; with the extra nasfit[optuna] also tpe and gp."
+
+Data = Annotated[
+    str, typer.Argument(help="A folder root/CLASS/*.jpg, a CIFAR-10 folder, fashion-mnist or fashion-mnist-small.")
+]
+TargetMs = Annotated[
+    float | None, typer.Option(help="Latency limit of one inference on the device, ms. This or --front.")
+]
+Front = Annotated[
+    tuple[float, float] | None,
+    typer.Option(metavar="LOW HIGH", help="The most accurate network at every limit between two latencies, ms."),
+]
+Device = Annotated[str, typer.Option(help="Where latency is measured: local, ssh://user@host, adb:SERIAL.")]
+Engine = Annotated[str, typer.Option(help=ENGINE_HELP)]
+Precision = Annotated[str, typer.Option(help="fp32, or int8 whose accuracy and latency then count.")]
+MaxMb = Annotated[float | None, typer.Option(help="Bound on a network's peak memory on the device, MB.")]
+MaxSize = Annotated[str | None, typer.Option(help="Bound on a network's file, such as 5MB or 800kB.")]
+Predictor = Annotated[
+    Path | None, typer.Option(help="Of `measure --build-predictor`: what it is sure is too slow is not measured.")
+]
+Budget = Annotated[str, typer.Option(help="Time for everything, such as 10m or 2h.")]
+StudyPath = Annotated[
+    Path | None, typer.Option(help="Directory of the study; the same command again goes on. Default: runs/NAME.")
+]
+Space = Annotated[str, typer.Option(help="mnasnet or mnasnet-7.")]
+Strategy = Annotated[str, typer.Option(help=STRATEGY_HELP)]
+WarmStart = Annotated[Path | None, typer.Option(help="Earlier study of the same space; what it knows gives hints.")]
+Stopping = Annotated[str, typer.Option(help="curve: a training that can no longer matter is ended; none: never.")]
+RewardKind = Annotated[str, typer.Option(help="soft, hard or abs.")]
+Alpha = Annotated[float | None, typer.Option(help="Exponent of the reward up to the target.")]
+Beta = Annotated[float | None, typer.Option(help="Exponent (abs: factor) of the reward above the target.")]
+CalibrateExponent = Annotated[
+    bool, typer.Option("--calibrate-exponent", help="Fit the soft reward's exponent to the first batch.")
+]
+Width = Annotated[float | None, typer.Option(help="Width multiplier of the space. Default: calibrated.")]
+Resolution = Annotated[int | None, typer.Option(help="Input size, px. Default: the pictures' own, up to 64.")]
+Strides = Annotated[str | None, typer.Option(help="early or late halving of small inputs.")]
+ProxyImages = Annotated[int | None, typer.Option(help="Pictures a trial trains on. Default: calibrated.")]
+Prune = Annotated[float, typer.Option(help="Networks slower than this many targets are not trained; 0 trains all.")]
+Seed = Annotated[int, typer.Option(help="Of every draw.")]
+Workers = Annotated[int | None, typer.Option(help="Training processes. Default: one a core.")]
+MaxTrials = Annotated[int | None, typer.Option(help="Stop after this many trained trials.")]

@@ -1,0 +1,37 @@
+"""What the top of a report is made of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure of the headline: what it is, its value, and what to know with it."""
+
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The top of the report.
+
+    kind: `better`, `unclear`, `worse` (against MobileNetV2), `none` (no network meets the limit) or `unfinished`.
+    """
+
+    kind: str
+    headline: str
+    tiles: tuple[Tile, ...] = ()
+    sentences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def margin(a: float, b: float, pictures: int | None) -> float | None:
+    """Half the 95 % interval of the difference of two accuracies, each from `pictures` independent test pictures.
+
+    Normal approximation for unpaired samples: for two networks tested on the same pictures it is on the safe side.
+    """
+    return 1.96 * math.sqrt((a * (1 - a) + b * (1 - b)) / pictures) if pictures else None

@@ -1,0 +1,122 @@
+"""Whether the short training of a trial ranks networks as the full one does: checked within every study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from nasfit.architecture import Architecture, count
+from nasfit.errors import TrialFailure
+from nasfit.latency.ranking_correlations import kendall
+from nasfit.search.entrants import Entrant
+from nasfit.search.evaluate import proxy_job
+from nasfit.search.events import FinaleStep
+from nasfit.search.plan import PROMOTION_SHARE
+from nasfit.search.result import Contender
+from nasfit.search.setup import Setup
+from nasfit.study import TrialState
+from nasfit.training import run_training
+
+# Of baselines, by name: accuracy, or None where training failed; and of the whole check.
+PROXIES, DOCUMENT = "proxies", "proxy"
+# From so many networks on the correlation is judged, and below this it is a warning.
+FEWEST, WORRYING = 5, 0.5
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class ProxyPair:
+    """One network: accuracy (0..1) after the short training, on validation pictures, and after the full, tested."""
+
+    name: str
+    proxy: float
+    full: float
+
+
+@dataclass(frozen=True)
+class ProxyCheck:
+    """How well the short training ranked. left_out: baselines that the budget had no room to train shortly."""
+
+    pairs: tuple[ProxyPair, ...]
+    left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> ProxyCheck:
+        """Inverse of `as_json`."""
+        return cls(tuple(ProxyPair(**pair) for pair in document["pairs"]), tuple(document["left_out"]))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as the study keeps them."""
+        return asdict(self)
+
+    @property
+    def tau(self) -> float | None:
+        """Kendall's tau-b of the two orders, -1 to 1; None where one of them does not vary."""
+        return self._tau(np.arange(len(self.pairs)))
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """90 % interval of tau: networks drawn again with replacement (percentile bootstrap, fixed seed)."""
+        number = len(self.pairs)
+        draws = np.random.default_rng(0).integers(0, number, (RESAMPLES, number)) if number else np.empty((0, 0))
+        taus = [tau for places_N in draws if (tau := self._tau(places_N)) is not None]
+        if self.tau is None or not taus:
+            return None
+        return float(np.quantile(taus, 0.05)), float(np.quantile(taus, 0.95))
+
+    def _tau(self, places_N: np.ndarray) -> float | None:
+        chosen = [self.pairs[place] for place in places_N]
+        tau = kendall([pair.proxy for pair in chosen], [pair.full for pair in chosen])
+        return None if math.isnan(tau) else tau
+
+
+def proxies_trained(setup: Setup, chosen: Sequence[Entrant]) -> Iterator[FinaleStep]:
+    """Trains the baselines as trials are trained, the smallest first, as far as the promotion's budget goes."""
+    proxies: dict[str, float | None] = dict(setup.study.document(PROXIES) or {})
+    wanted = _affordable(setup, [entrant for entrant in chosen if entrant.name not in proxies])
+    jobs = [proxy_job(setup, entrant.architecture, setup.settings.seed) for entrant in wanted]
+    what, everything = "short training of the baselines", len(proxies) + len(wanted)
+    if wanted:
+        yield FinaleStep(what, len(proxies), everything)
+    for index, value in setup.pool.run(run_training, jobs):
+        proxies[wanted[index].name] = None if isinstance(value, TrialFailure) else value.accuracy
+        setup.study.put_document(PROXIES, proxies)
+        yield FinaleStep(what, len(proxies), everything)
+
+
+def keep_pairs(setup: Setup, contenders: Sequence[Contender]) -> None:
+    """Stores the check: the search's networks with the accuracies of their trials, the baselines with their own."""
+    complete = setup.study.trials([TrialState.COMPLETE])
+    known: dict[str, float | None] = {t.architecture: t.accuracy for t in complete if t.duplicate_of is None}
+    proxies: dict[str, float | None] = setup.study.document(PROXIES) or {}
+    pairs, left_out = [], []
+    for contender in contenders:
+        short = known.get(contender.architecture, proxies.get(contender.name))
+        if short is not None:
+            pairs.append(ProxyPair(contender.name, short, contender.accuracy))
+        elif contender.name not in proxies:
+            left_out.append(contender.name)
+    setup.study.put_document(DOCUMENT, ProxyCheck(tuple(pairs), tuple(left_out)).as_json())
+
+
+def _affordable(setup: Setup, chosen: Sequence[Entrant]) -> list[Entrant]:
+    """Baselines that what is left of the promotion's budget can train; a training takes time as multiply-adds do."""
+    trained = [t for t in setup.study.trials([TrialState.COMPLETE]) if "train" in t.seconds]
+    seconds = sum(trial.seconds["train"] for trial in trained)
+    a_madd_s = seconds / sum(_madds(trial.architecture) for trial in trained) if trained else 0.0
+    budget_s = PROMOTION_SHARE * setup.settings.budget_s - setup.study.seconds().get("promotion", 0.0)
+    left_s = budget_s * setup.pool.workers
+    affordable = []
+    for entrant in sorted((e for e in chosen if e.origin == "baseline"), key=lambda e: _madds(e.architecture)):
+        left_s -= a_madd_s * _madds(entrant.architecture)
+        if left_s >= 0:
+            affordable.append(entrant)
+    return affordable
+
+
+def _madds(architecture: str) -> int:
+    return count(Architecture.parse(architecture)).madds

@@ -1,0 +1,106 @@
+"""Studies that the first format wrote."""
+
+import hashlib
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from nasfit.study import LookedUp, Proposal, Rung, Study, TrialState
+from nasfit.study.tables import APPLICATION_ID
+
+FORMAT_1 = """
+CREATE TABLE about (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name));
+INSERT INTO about VALUES ('created', '2026-01-02T03:04:05.678+00:00');
+INSERT INTO about VALUES ('nasfit', '0.1.0');
+CREATE TABLE documents (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name));
+CREATE TABLE measurements (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name));
+CREATE TABLE seconds (kind TEXT NOT NULL, total FLOAT NOT NULL, PRIMARY KEY (kind));
+CREATE TABLE settings (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name));
+INSERT INTO settings VALUES ('target_ms', '3.0');
+CREATE TABLE trials (number INTEGER NOT NULL, tokens TEXT NOT NULL, architecture TEXT NOT NULL, seed INTEGER NOT NULL,
+    origin TEXT NOT NULL, state TEXT NOT NULL, accuracy FLOAT, latency_ms FLOAT, reward FLOAT, reason TEXT NOT NULL,
+    duplicate_of INTEGER, curve TEXT NOT NULL, seconds TEXT NOT NULL, measurement TEXT, versions TEXT NOT NULL,
+    started TEXT NOT NULL, finished TEXT NOT NULL, batch INTEGER, place INTEGER, PRIMARY KEY (number));
+INSERT INTO trials VALUES (0, '[1,2]', 'a', 7, 'random', 'complete', 0.5, 1.25, 0.5, '', NULL, '[[100,0.25]]',
+    '{"train":1.5}', 'key', '{}', '2026', '2027', 0, 0);
+INSERT INTO trials VALUES (1, '[0,2]', 'b', 7, 'random', 'running', NULL, NULL, NULL, '', NULL, '[]', '{}', NULL, '{}',
+    '2026', '', NULL, NULL);
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    with sqlite3.connect(tmp_path / "study.sqlite") as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(FORMAT_1)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    return tmp_path
+
+
+def check(study):
+    first, second = study.trials()
+    assert (first.state, first.accuracy, first.curve, first.measurement) == (
+        TrialState.COMPLETE,
+        0.5,
+        ((100, 0.25),),
+        "key",
+    )
+    assert first.rung is None and study.batches() == [[first]] and study.running() == [second]
+    assert study.lookups.all() == [] and study.settings == {"target_ms": 3.0}
+    return second
+
+
+def test_a_reader_leaves_it_as_it_is(path):
+    before = hashlib.sha256((path / "study.sqlite").read_bytes()).digest()
+    with Study.open(path, read_only=True) as study:
+        check(study)
+        check(study)
+    assert hashlib.sha256((path / "study.sqlite").read_bytes()).digest() == before
+
+
+def test_a_driver_brings_it_up_to_date(path):
+    with Study.open(path) as study:
+        second = check(study)
+        study.finish([replace(second, state=TrialState.STOPPED, rung=Rung(40, 0.2, 0.25))])
+        study.propose([Proposal((3, 3), "c", 0)])
+        study.lookups.add([LookedUp((3, 3), 1.5)])
+    for read_only in (True, False):
+        with Study.open(path, read_only=read_only) as study:
+            assert [trial.rung for trial in study.trials()] == [None, Rung(40, 0.2, 0.25), None]
+            assert study.lookups.all() == [LookedUp((3, 3), 1.5)]
+    with sqlite3.connect(path / "study.sqlite") as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def test_what_breaks_on_the_way_leaves_the_first_format(path, monkeypatch):
+    def fail(connection):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nasfit.study.versions.LOOKUPS.create", fail)
+        with pytest.raises(KeyboardInterrupt):
+            Study.open(path)
+    with sqlite3.connect(path / "study.sqlite") as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert "rung" not in [row[1] for row in connection.execute("PRAGMA table_info(trials)")]
+    with Study.open(path) as study:
+        check(study)
+
+
+def test_both_ways_lead_to_the_same_tables(path, tmp_path):
+    Study.open(path).close()
+    Study.create(tmp_path / "new", {}).close()
+    columns = []
+    for place in (path, tmp_path / "new"):
+        with sqlite3.connect(place / "study.sqlite") as connection:
+            tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            columns.append(
+                {
+                    table: sorted(row[1:4] for row in connection.execute(f"PRAGMA table_info({table})"))
+                    for table in tables
+                }
+            )
+    assert columns[0] == columns[1]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nasfit.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Front:
 
     def area(self, accuracy_N: np.ndarray, latency_N: np.ndarray, floor: float) -> float:
         """Hypervolume (accuracy x ms) of points; those below the floor or slower than `high_ms` add nothing."""
+        import numpy as np  # here and below: importing the package stays light
+
         level_S, start_S = self._steps(np.asarray(accuracy_N), np.asarray(latency_N), floor)
         return float(((level_S - floor) * np.diff(start_S, append=self.high_ms)).sum())
 
@@ -42,6 +46,8 @@ class Front:
         floor: float,
     ) -> np.ndarray:
         """How much each point alone would add to the area of those seen; accuracy and latency broadcast."""
+        import numpy as np
+
         level_S, start_S = self._steps(np.asarray(seen_accuracy_N), np.asarray(seen_latency_N), floor)
         end_S = np.append(start_S[1:], self.high_ms)
         # A point reaches from its own latency to the upper one; of each step only what lies right of it counts.
@@ -50,6 +56,8 @@ class Front:
 
     def _steps(self, accuracy_N: np.ndarray, latency_N: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray]:
         """The best accuracy within t ms as steps: levels, rising, and where each starts; the first at `low_ms`."""
+        import numpy as np
+
         inside = (latency_N < self.high_ms) & (accuracy_N > floor)
         latency, accuracy = np.maximum(latency_N[inside], self.low_ms), accuracy_N[inside]
         order = np.lexsort((-accuracy, latency))

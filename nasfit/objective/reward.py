@@ -5,27 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nasfit.errors import UnknownNameError, UsageError
 from nasfit.objective.pareto import pareto_front
 
+if TYPE_CHECKING:
+    import numpy as np
+
 REWARDS = ("soft", "hard", "abs")
 
 
-Values = float | np.ndarray
-
-
-def soft_reward(accuracy: Values, latency_ms: Values, target_ms: float, alpha: float, beta: float) -> np.ndarray:
+def soft_reward(accuracy: float, latency_ms: float, target_ms: float, alpha: float, beta: float) -> float:
     """ACC * (LAT / T)^w with w = alpha up to T and beta above it (Tan et al. 2019, equations 2 and 3)."""
-    ratio = np.asarray(latency_ms) / target_ms
-    return np.asarray(accuracy * ratio ** np.where(ratio <= 1, alpha, beta))
+    exponent = alpha if latency_ms <= target_ms else beta
+    return float(accuracy * (latency_ms / target_ms) ** exponent)
 
 
-def abs_reward(accuracy: Values, latency_ms: Values, target_ms: float, beta: float) -> np.ndarray:
+def abs_reward(accuracy: float, latency_ms: float, target_ms: float, beta: float) -> float:
     """ACC + beta * |LAT / T - 1|, beta below 0 (Bender et al. 2020, TuNAS, equation 1); its optimum lies at T."""
-    return np.asarray(accuracy + beta * np.abs(np.asarray(latency_ms) / target_ms - 1))
+    return accuracy + beta * abs(latency_ms / target_ms - 1)
 
 
 @dataclass(frozen=True)
@@ -54,16 +53,25 @@ class Reward:
 
     def __call__(self, accuracy: float, latency_ms: float) -> float:
         """Reward of one model; higher is better."""
-        return float(self.of(accuracy, latency_ms))
-
-    def of(self, accuracy: Values, latency_ms: Values) -> np.ndarray:
-        """Rewards of many models; the arguments broadcast."""
-        alpha, beta = {"soft": (-0.07, -0.07), "hard": (0.0, -1.0), "abs": (0.0, -0.10)}[self.kind]
-        alpha = alpha if self.alpha is None else self.alpha
-        beta = beta if self.beta is None else self.beta
+        alpha, beta = self._exponents
         if self.kind == "abs":
             return abs_reward(accuracy, latency_ms, self.target_ms, beta)
         return soft_reward(accuracy, latency_ms, self.target_ms, alpha, beta)
+
+    def of(self, accuracy: np.ndarray, latency_ms: np.ndarray) -> np.ndarray:
+        """Rewards of many models at once; the arrays broadcast."""
+        import numpy as np  # here: importing the package stays light
+
+        (alpha, beta), ratio = self._exponents, np.asarray(latency_ms) / self.target_ms
+        if self.kind == "abs":
+            return np.asarray(accuracy + beta * np.abs(ratio - 1))
+        return np.asarray(accuracy * ratio ** np.where(ratio <= 1, alpha, beta))
+
+    @property
+    def _exponents(self) -> tuple[float, float]:
+        """Alpha and beta, the published ones where none are given."""
+        alpha, beta = {"soft": (-0.07, -0.07), "hard": (0.0, -1.0), "abs": (0.0, -0.10)}[self.kind]
+        return alpha if self.alpha is None else self.alpha, beta if self.beta is None else self.beta
 
 
 def calibrated_exponent(pairs: Sequence[tuple[float, float]]) -> float:

@@ -20,6 +20,7 @@ from nasfit.strategies.contract import Hint, Look, Lookups, Outcome, require_tol
 from nasfit.strategies.draws import Draws
 from nasfit.strategies.guided_design import CHOICE, POPULATIONS, anywhere, balanced, near
 from nasfit.strategies.guided_models import (
+    Conditioned,
     Known,
     Model,
     accuracy_model,
@@ -143,12 +144,7 @@ class Guided:
         order = np.argsort(-observed_NQ.mean(axis=1), kind="stable")
         value = self._value.conditioned(Known.of(values, observed_NQ.mean(axis=1)))
         points_ND = np.array(list(trained))
-        latency = excess = None
-        if whole:
-            latency_known = np.array(list(latencies.values()))
-            latency = self._latency.conditioned(Known.of(latencies, -aim.distance(latency_known)))
-        if excesses and max(excesses.values()) > BOUND_NEAR:
-            excess = self._excess.conditioned(Known.of(excesses, -np.abs(np.array(list(excesses.values())))))
+        latency = self._of_latency(latencies, aim) if whole else None
         within = np.array([excesses.get(t, 0.0) <= 0 for t in trained])
         best = order[within[order]][:100]
         if self._front is not None:
@@ -163,7 +159,7 @@ class Guided:
             aim=aim,
             value=value,
             latency=latency,
-            excess=excess,
+            excess=self._of_excess(excesses),
             looks={**{t: Look(ms, excesses.get(t)) for t, ms in latencies.items()}, **looks},
             reached_Q=reached_Q,
             start_PD=start,
@@ -201,21 +197,25 @@ class Guided:
         return points, view.with_looks(able).promise(points, generator)
 
     def _designed(self, n: int, trained: Sequence[Tokens], generator: np.random.Generator) -> np.ndarray:
-        """A balanced design, near the latencies that are wanted where enough is known or can be looked up."""
+        """A balanced design, near the latencies that are wanted and within bounds, once enough is known of these."""
         counts, aim = self._counts_D, self._aim(True, 0.0)
         before = np.array([*trained, *self._open], dtype=np.int64).reshape(-1, len(counts))
         found = self._new(anywhere(CHOICE * n, counts, generator))
-        if not len(found) or not len(aim.wanted_ms(1)):
-            return balanced(found, before, n) if len(found) else found
-        share = self._looks_a_proposal
-        looks = self._look([tuple(row) for row in found[: (share + 1) // 2 * n].tolist()])
+        if not len(found):
+            return found
+        share, wanted_ms = self._looks_a_proposal, aim.wanted_ms(POPULATIONS)
+        looks = {}
+        if len(wanted_ms):
+            looks = self._look([tuple(row) for row in found[: (share + 1) // 2 * n].tolist()])
         known = {} if self._lookups is None else dict(self._lookups.known())
         latencies = known_latencies({**known, **looks}, self._told)
-        if len(latencies) < FEW:
+        excesses = known_excesses({**known, **looks}, self._told)
+        latency = self._of_latency(latencies, aim) if len(wanted_ms) and len(latencies) >= FEW else None
+        excess = self._of_excess(excesses) if len(excesses) >= FEW else None
+        if latency is None and excess is None:
             return balanced(found, before, n)
-        model = self._latency.conditioned(Known.of(latencies, -aim.distance(np.array(list(latencies.values())))))
-        found = self._new(near(model, aim.wanted_ms(POPULATIONS), found[:START], counts, generator))
-        if self._lookups is not None:
+        found = self._new(near(latency, wanted_ms, excess, found[:START], counts, generator))
+        if self._lookups is not None and latency is not None:
             tried = balanced(found, before, share // 2 * n)
             looks |= self._look([tuple(row) for row in tried.tolist()])
             able = {t: k for t, k in looks.items() if k is not None and (k.excess is None or k.excess <= 0)}
@@ -225,6 +225,15 @@ class Guided:
             )
             found = points[np.argsort(distance, kind="stable")[: 2 * n]]
         return balanced(found, before, n)
+
+    def _of_latency(self, latencies: Mapping[Tokens, float], aim: Aim) -> Conditioned:
+        return self._latency.conditioned(Known.of(latencies, -aim.distance(np.array(list(latencies.values())))))
+
+    def _of_excess(self, excesses: Mapping[Tokens, float]) -> Conditioned | None:
+        """None where all that is known stays far from every bound."""
+        if not excesses or max(excesses.values()) <= BOUND_NEAR:
+            return None
+        return self._excess.conditioned(Known.of(excesses, -np.abs(np.array(list(excesses.values())))))
 
     def _look(self, points: Sequence[Tokens]) -> dict[Tokens, Look | None]:
         if self._lookups is None or not points:

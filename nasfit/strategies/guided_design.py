@@ -14,6 +14,8 @@ from nasfit.strategies.guided_models import Conditioned
 CHOICE = 30
 # Populations bred towards latencies that are wanted, and what is kept of each.
 POPULATIONS, KEPT = 8, 40
+# A design stays this share within its bounds, as far as a model can say; what breaks one is far from what is wanted.
+MARGIN, PENALTY = 0.05, 10.0
 
 
 def anywhere(number: int, option_counts: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -36,17 +38,28 @@ def balanced(candidates_MD: np.ndarray, before_ND: np.ndarray, number: int) -> n
 
 
 def near(
-    latency: Conditioned,
+    latency: Conditioned | None,
     wanted_ms: np.ndarray,
+    excess: Conditioned | None,
     start_PD: np.ndarray,
     option_counts: np.ndarray,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """Points (M, D), repeats among them, that a latency model puts near wanted latencies, a population for each."""
-    model = latency.surfaces(len(wanted_ms), 0, generator)
-    least_ms = 0.1 * wanted_ms.min()
+    """Points (M, D), repeats among them, that models put near wanted latencies and within bounds.
+
+    A population for each of `POPULATIONS` latencies, ms; without a model of latency or of the excess, without regard
+    to it.
+    """
+    latency_of = latency and latency.surfaces(POPULATIONS, 0, generator)
+    excess_of = excess and excess.surfaces(POPULATIONS, 0, generator)
 
     def score(points_SMD: np.ndarray) -> np.ndarray:
-        return np.asarray(-np.abs(np.log(np.maximum(model(points_SMD), least_ms) / wanted_ms[:, None])))
+        score_SM = np.zeros(points_SMD.shape[:2])
+        if latency_of:
+            latency_SM = np.maximum(latency_of(points_SMD), 0.1 * wanted_ms.min())
+            score_SM = score_SM - np.abs(np.log(latency_SM / wanted_ms[:, None]))
+        if excess_of:
+            score_SM = score_SM - PENALTY * np.maximum(excess_of(points_SMD) + MARGIN, 0.0)
+        return score_SM
 
-    return bred(score, start_PD, len(wanted_ms), option_counts, generator, kept=KEPT)
+    return bred(score, start_PD, POPULATIONS, option_counts, generator, kept=KEPT)

@@ -35,7 +35,7 @@ def make_strategy(
     name: one of `STRATEGIES`; `ppo` has our tuned settings, `ppo-paper` the published ones, `tpe` and `gp` are Optuna's
     samplers (`pip install 'nasfit[optuna]'`). seed: 0 or more. asked: proposals made before, for a search that goes on.
     The rest is for `guided`, which does without any of it, see `Guided`; the others follow the outcomes alone. Only the
-    two PPOs load torch. Raises UnknownNameError for another name, UsageError for the rest.
+    two PPOs and `gp` load torch. Raises UnknownNameError for another name, UsageError for the rest.
     """
     if name not in STRATEGIES:
         raise UnknownNameError("strategy", name, STRATEGIES)

@@ -19,7 +19,6 @@ from nasfit.study import LookedUp, Proposal, Study, Trial, TrialState
 
 Evaluate = Callable[[Tokens], Sequence[float]]
 Latency = Callable[[Tokens], float]
-EVALUATED = "evaluated"  # marks a bound that came with an evaluation, not from a look
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,7 @@ def search_table(
         for told in kept.batches():
             proposer.tell([table.outcome(trial) for trial in told])
         table.run(proposer, samples, batch)
-        looked_up = sum(look.reason != EVALUATED for look in kept.lookups.all())
-        return TableSearch(tuple(kept.trials()), looked_up)
+        return TableSearch(tuple(kept.trials()), len(kept.lookups.all()))
 
 
 class _Table:
@@ -114,7 +112,7 @@ class _Table:
     def __init__(self, study: Study, evaluate: Evaluate, goal: Goal, size: int) -> None:
         self._study, self._evaluate, self._value, self._size = study, evaluate, value_of(goal), size
         self._known = {t.tokens: t for t in study.trials() if t.state is not TrialState.RUNNING}
-        self._excess = {look.tokens: look.excess for look in study.lookups.all() if look.reason == EVALUATED}
+        self._excess = {t.tokens: study.measurements[t.measurement]["excess"] for t in study.trials() if t.measurement}
 
     def run(self, strategy: Strategy, samples: int, batch: int) -> None:
         """Ends early where every point of the space has been tried."""
@@ -146,14 +144,18 @@ class _Table:
     def _evaluated(self, trial: Trial) -> Trial:
         try:
             accuracy, latency_ms, *bounds = (float(value) for value in self._evaluate(trial.tokens))
+            if len(bounds) > 1 or not all(map(math.isfinite, bounds)):
+                raise UsageError(
+                    f"evaluate gave {bounds} besides; give one finite excess, that of the bound broken worst"
+                )
             ended = replace(trial, accuracy=accuracy, latency_ms=latency_ms, reward=self._value(accuracy, latency_ms))
         except Exception as error:  # whatever a function of the user's raises is that point's failure
             return replace(trial, state=TrialState.FAILED, reason=f"{type(error).__name__}: {error}")
         if not bounds:
             return replace(ended, state=TrialState.COMPLETE)
         self._excess[trial.tokens] = bounds[0]
-        if trial.tokens not in {look.tokens for look in self._study.lookups.all()}:
-            self._study.lookups.add([LookedUp(trial.tokens, latency_ms, bounds[0], EVALUATED)])
+        self._study.measurements[trial.architecture] = {"excess": bounds[0]}
+        ended = replace(ended, measurement=trial.architecture)
         if bounds[0] <= 0:
             return replace(ended, state=TrialState.COMPLETE)
         return replace(ended, state=TrialState.PRUNED, reason=f"{bounds[0]:.0%} beyond a bound")
@@ -164,8 +166,7 @@ class _TableLookups:
 
     def __init__(self, study: Study, latency: Latency) -> None:
         self._study, self._latency = study, latency
-        looks = [look for look in study.lookups.all() if look.reason != EVALUATED]
-        self._known = {look.tokens: _look(look) for look in looks}
+        self._known = {look.tokens: _look(look) for look in study.lookups.all()}
 
     def known(self) -> Mapping[Tokens, Look | None]:
         """All so far, in the order of looking."""

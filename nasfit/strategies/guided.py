@@ -164,7 +164,7 @@ class Guided:
             reached_Q=reached_Q,
             start_PD=start,
             least_ms=min(latencies.values(), default=1.0),
-            scale=float(np.std(observed_NQ.mean(axis=1)) + 1e-12),
+            scale=float(np.abs(observed_NQ).max() + 1e-12),
         )
 
     def _candidates(self, view: View, n: int, generator: np.random.Generator) -> np.ndarray:

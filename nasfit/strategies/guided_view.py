@@ -27,7 +27,7 @@ class View:
 
     value: of accuracies, or of rewards where the aim has no latency. latency: None there. excess: None without bounds.
     looks: by point, exact. reached_Q: best worth at each limit. start_PD: good points to breed from. least_ms: lowest
-    latency known. scale: a usual difference of worth.
+    latency known. scale: the largest worth known, its sign aside.
     """
 
     aim: Aim
@@ -106,8 +106,9 @@ class View:
                 excess_SM[:, place] = look.excess
         worth_SMQ = self.aim.worth(value_SM, np.ones(1) if latency_SM is None else latency_SM)
         if excess_SM is not None:
-            # What breaks a bound is worth no more than what is reached: it gains nothing.
-            worth_SMQ = np.where((excess_SM > 0)[..., None], np.minimum(worth_SMQ, self.reached_Q), worth_SMQ)
+            # What breaks a bound gains nothing, and where nothing else gains either it still comes last.
+            broken_SMQ = np.minimum(worth_SMQ, self.reached_Q) - self.scale
+            worth_SMQ = np.where((excess_SM > 0)[..., None], broken_SMQ, worth_SMQ)
         return worth_SMQ
 
     def _possible(self, latency: np.ndarray) -> np.ndarray:

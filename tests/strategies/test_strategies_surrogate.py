@@ -191,7 +191,7 @@ def test_drawn_surfaces_have_the_kernels_covariance(layout: Layout) -> None:
 def test_the_posterior_is_that_of_the_textbook(warp: Warp) -> None:
     layout = Layout(COUNTS, GROUPS)
     kernel, generator = Kernel(layout), np.random.default_rng(0)
-    amplitudes, noise = some_amplitudes(kernel) / len(kernel.families), 0.03
+    amplitudes, noise = some_amplitudes(kernel) / len(kernel.families), 0.5
     data, points = encoded(layout, 50, 0, 0), encoded(layout, 20, 1, 0)
     values = generator.uniform(0.3, 0.9, 50)
     model = Surrogate(Form(kernel, amplitudes, noise, warp), data, values)
@@ -370,6 +370,16 @@ def test_a_model_follows_from_what_was_told_not_from_when_it_was_asked() -> None
         last = often.conditioned(known(points[:number], values[:number]))
     at_once = once.conditioned(known(points, values))
     np.testing.assert_array_equal(last.mean(held_out), at_once.mean(held_out))
+
+
+def test_terms_are_weighed_anew_a_dozen_times_in_all() -> None:
+    points = anywhere(COUNTS, 300, 0)
+    values, model = blockwise(0)(points), Model(COUNTS, GROUPS)
+    forms = [model.conditioned(known(points[:number], values[:number])).form for number in range(8, 120)]
+    assert 8 < len({id(form) for form in forms}) < 14
+    assert forms[0] is not forms[-1]
+    late = [model.conditioned(known(points[:number], values[:number])).form for number in (250, 300)]
+    assert late[0] is late[1]
 
 
 def test_of_very_many_points_those_that_matter_and_the_latest_are_kept() -> None:

@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--target-ms", type=float, default=0.25)
     parser.add_argument("--budget", default="20m")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--strategy", default="evolution")
+    parser.add_argument("--strategy", default="guided")
     parser.add_argument("--engine", default="litert", help="README's figures are of onnxruntime")
     parser.add_argument("--studies", type=Path, default=Path("runs/headline"))
     parser.add_argument("--fresh", action="store_true", help="start anew where a study is already there")

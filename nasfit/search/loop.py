@@ -17,6 +17,7 @@ from nasfit.study import Proposal, Trial, TrialState
 
 # The first batch is random whatever the strategy: a first population, and the measure of what random search gets.
 RANDOM_TRAINED = 12
+RANDOM_HINTED = 5  # an earlier study says where to look: only as many as a verdict on random search needs
 MOST_MEASURED = 6  # networks measured for one that is trained, within one batch
 MOST_REPEATS = 50  # batches in a row without a new network: the space is exhausted, or the strategy has converged
 
@@ -82,7 +83,9 @@ def _room(setup: Setup, deadline: _Deadline) -> int:
     seconds = [trial.seconds["train"] for trial in tried if "train" in trial.seconds]
     recent = seconds[-20:] or [setup.plan.trial_s]
     in_time = int(left_s * setup.pool.workers / (sum(recent) / len(recent)))
-    room = min(4 * setup.pool.workers if tried else max(4 * setup.pool.workers, RANDOM_TRAINED), in_time)
+    usual = 4 * setup.pool.workers
+    first = RANDOM_HINTED if setup.settings.warm_start is not None else max(usual, RANDOM_TRAINED)
+    room = min(usual if tried else first, in_time)
     if not seconds:
         # Always something, so that even a tiny budget ends in a network.
         room = max(room, setup.pool.workers)

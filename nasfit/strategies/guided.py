@@ -42,7 +42,8 @@ BOUND_NEAR, FEW = -0.25, 12
 class GuidedSettings:
     """Sizes of the guided strategy.
 
-    first: trained networks before the models choose; until then proposals are a balanced design. functions: drawn from
+    first: trained networks before the models choose, half as many with hints at accuracy; until then proposals are a
+    balanced design. functions: drawn from
     the models, each with a population bred in it; twice as many serve a front. draws: of all candidates jointly, that a
     batch is chosen by. looks: latencies looked up for a proposal, where the lookups do not say. Raises UsageError.
     """
@@ -88,6 +89,8 @@ class Guided:
         self._value = accuracy_model(counts, blocks, accuracy_hints)
         self._latency = latency_model(counts, blocks, latency_hints)
         self._excess = Model(counts, blocks)
+        # Who has a guess at accuracy needs fewer networks to begin with.
+        self._first = self.settings.first // 2 if accuracy_hints else self.settings.first
         self._told: list[Outcome] = []
         self._seen: set[Tokens] = set()
         self._open: dict[Tokens, None] = {}
@@ -114,7 +117,7 @@ class Guided:
         """Points (M, D) to propose, the best first; fewer than n where the space has no more."""
         # Each point once, as it was told last.
         trained = {o.tokens: o for o in self._told if o.state in ("complete", "stopped")}
-        if len(trained) < self.settings.first:
+        if len(trained) < self._first:
             return self._designed(n, list(trained), generator)
         view = self._view(trained, generator)
         candidates = self._candidates(view, n, generator)
@@ -133,7 +136,7 @@ class Guided:
         return candidates[chosen(view.aim, worth_SMQ[:, len(waiting) :], reached_SQ, n)]
 
     def _view(self, trained: Mapping[Tokens, Outcome], generator: np.random.Generator) -> View:
-        looks = {} if self._lookups is None else dict(self._lookups.known())
+        looks = {} if self._lookups is None else self._lookups.known()
         latencies = known_latencies(looks, self._told)
         excesses = known_excesses(looks, self._told)
         whole = self._goal is not None and all(o.accuracy is not None and t in latencies for t, o in trained.items())
@@ -142,8 +145,8 @@ class Guided:
         latency_N = np.array([latencies[t] if whole else 1.0 for t in trained])
         observed_NQ = aim.worth(np.array(list(values.values())), latency_N)
         order = np.argsort(-observed_NQ.mean(axis=1), kind="stable")
-        value = self._value.conditioned(Known.of(values, observed_NQ.mean(axis=1)))
-        points_ND = np.array(list(trained))
+        known = Known.of(values, observed_NQ.mean(axis=1))
+        value = self._value.conditioned(known)
         latency = self._of_latency(latencies, aim) if whole else None
         within = np.array([excesses.get(t, 0.0) <= 0 for t in trained])
         best = order[within[order]][:100]
@@ -153,14 +156,16 @@ class Guided:
         # What lucky noise made of a result is not reached: the models say what was.
         reached_Q = observed_NQ.min(axis=0)
         if len(best):
-            reached_Q = np.maximum(reached_Q, aim.worth(value.mean(points_ND[best]), latency_N[best]).max(axis=0))
-        start = np.concatenate([points_ND[best[:START]], anywhere(START, self._counts_D, generator)])
+            reached_Q = np.maximum(reached_Q, aim.worth(value.mean(known.rows(best)), latency_N[best]).max(axis=0))
+        start = anywhere(START, self._counts_D, generator)
+        if len(best):
+            start = np.concatenate([known.rows(best[:START]), start])
         return View(
             aim=aim,
             value=value,
             latency=latency,
             excess=self._of_excess(excesses),
-            looks={**{t: Look(ms, excesses.get(t)) for t, ms in latencies.items()}, **looks},
+            looks=looks,
             reached_Q=reached_Q,
             start_PD=start,
             least_ms=min(latencies.values(), default=1.0),

@@ -32,7 +32,7 @@ Surface = Callable[[Encoded, tuple[int, int]], np.ndarray]
 class Known:
     """Points with a value each, in the order they became known, and how much each matters (higher is more)."""
 
-    points_ND: np.ndarray
+    points: Sequence[Tokens]
     value_N: np.ndarray
     matters_N: np.ndarray
 
@@ -40,11 +40,16 @@ class Known:
     def of(cls, values: Mapping[Tokens, float], matters_N: np.ndarray | None = None) -> Known:
         """From values by point, one or more; where nothing is said the larger values matter."""
         value_N = np.array(list(values.values()), dtype=float)
-        return cls(np.array(list(values), dtype=np.int64), value_N, value_N if matters_N is None else matters_N)
+        return cls(list(values), value_N, value_N if matters_N is None else matters_N)
 
     def first(self, number: int) -> Known:
         """The earliest of them."""
-        return Known(self.points_ND[:number], self.value_N[:number], self.matters_N[:number])
+        return Known(self.points[:number], self.value_N[:number], self.matters_N[:number])
+
+    def rows(self, places: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+        """Some of the points, or all, as rows of option indices (N, D); to turn thousands takes milliseconds."""
+        chosen = self.points if places is None else [self.points[place] for place in places]
+        return np.array(chosen, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.value_N)
@@ -72,7 +77,7 @@ class Model:
         """The model given what is known; at least two points."""
         kept = _kept(known)
         form = self._form(known)
-        points = self.encoded(form, known.points_ND[kept])
+        points = self.encoded(form, known.rows(kept))
         return Conditioned(self, form, Surrogate(form, points, known.value_N[kept]))
 
     def encoded(self, form: Form, points_ND: np.ndarray) -> Encoded:
@@ -85,7 +90,7 @@ class Model:
         with np.errstate(all="ignore"):
             warps = [warp for warp in self.warps if np.isfinite(warp.there(known.value_N)).all()]
         first = known.first(_step(len(known)))
-        key = first.points_ND.tobytes() + first.value_N.tobytes(), warps
+        key = first.rows().tobytes() + first.value_N.tobytes(), warps
         if self._weighed is None or self._weighed[0] != key:
             self._weighed = key, self._weigh(first, warps)
         return self._weighed[1]
@@ -94,8 +99,8 @@ class Model:
         found = []
         for groups in self._cuts(known, warps):
             kernel = Kernel(Layout(self.option_counts, groups), len(self.hints))
-            columns = [hint(known.points_ND) for hint in self.hints]
-            data = kernel.layout.encoded(known.points_ND, np.stack(columns, axis=1) if columns else None)
+            columns = [hint(known.rows()) for hint in self.hints]
+            data = kernel.layout.encoded(known.rows(), np.stack(columns, axis=1) if columns else None)
             found.append(fit(kernel, data, known.value_N, warps))
         return max(found, key=lambda form: form[1])[0]
 
@@ -184,7 +189,7 @@ def hint_from(option_counts: Sequence[int], groups: Sequence[int] | None, rows: 
     if len(rows) < 2:
         raise UsageError(f"a hint is made from two points or more, got {len(rows)}; leave it out")
     known = Known.of(dict(rows))
-    points_ND = known.points_ND
+    points_ND = known.rows()
     if points_ND.shape[1:] != (len(option_counts),) or (points_ND < 0).any() or (points_ND >= option_counts).any():
         raise UsageError(f"a hint's points lie outside the space with option counts {tuple(option_counts)}")
     model = Model(tuple(option_counts), None if groups is None else tuple(groups)).conditioned(known)

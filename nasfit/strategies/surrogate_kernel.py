@@ -144,7 +144,7 @@ class Kernel:
                 table_SC[g] += np.sqrt(amplitude) * drawn(len(table)) @ self._roots[g].T
         pair_SFF = np.zeros((functions, columns, columns))
         self._add_role_pairs(pair_SFF, data, weight_SN, rest, drawn)
-        moment_SFF = np.einsum("sn,nf,ng->sfg", weight_SN, data.columns_NF, data.columns_NF, optimize=True)
+        moment_SFF = (weight_SN[:, None] * data.columns_NF.T) @ data.columns_NF
         if len(layout.groups) > 1:
             share = next(rest) / self._neighbour_norm
             for g in range(len(layout.groups) - 1):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nasfit.errors import UsageError
-from nasfit.search import Settings, proposing, run_search
+from nasfit.search import Settings, loop, proposing, run_search
 from nasfit.search.outcomes import Outcomes
 from nasfit.search.proposing import restored_strategy
 from nasfit.search.setup import Setup
@@ -117,3 +117,10 @@ def test_a_study_without_a_trained_network_gives_no_hints(opened: Opener, tmp_pa
         before.put_document("space", {"name": "mnasnet", "definition": ""})
     with pytest.raises(UsageError, match="has no trained trial"):
         keep_earlier(opened(strategy="guided").study, str(tmp_path / "before"), named_space("mnasnet"))
+
+
+def test_with_an_earlier_study_fewer_networks_are_random(opened: Opener) -> None:
+    setup = opened(budget_s=600.0)
+    hinted = replace(setup, settings=replace(setup.settings, warm_start="earlier"))
+    rooms = [loop._room(one, loop._Deadline(one)) for one in (setup, hinted)]
+    assert rooms == [loop.RANDOM_TRAINED, loop.RANDOM_HINTED]

@@ -121,6 +121,6 @@ def test_a_study_without_a_trained_network_gives_no_hints(opened: Opener, tmp_pa
 
 def test_with_an_earlier_study_fewer_networks_are_random(opened: Opener) -> None:
     setup = opened(budget_s=600.0)
-    hinted = replace(setup, settings=replace(setup.settings, warm_start="earlier"))
+    hinted = replace(setup, settings=replace(setup.settings, strategy="guided", warm_start="earlier"))
     rooms = [loop._room(one, loop._Deadline(one)) for one in (setup, hinted)]
     assert rooms == [loop.RANDOM_TRAINED, loop.RANDOM_HINTED]

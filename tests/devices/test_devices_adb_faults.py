@@ -87,7 +87,9 @@ def test_the_connection_is_cut_but_the_phone_is_back_at_once(any_phone: FakePhon
     with AdbDevice().open() as session:
         session.load("a", NETWORK)
         at_benchmark(any_phone, 2, flicker)
-        assert "was cut" in str(samples_until_gone(session, "a", kept))
+        told = str(samples_until_gone(session, "a", kept))
+        # On a busy machine the look may fall into the moment between the two.
+        assert "was cut" in told or "not connected" in told
         any_phone.benchmark("canned")
         session.sample("a", warm=0, runs=2)
     assert len(kept) == 1

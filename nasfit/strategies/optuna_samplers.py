@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import warnings
 from collections.abc import Iterator, Sequence
 from types import ModuleType
@@ -129,10 +130,8 @@ class OptunaStrategy:
 
 def _imported(sampler: str) -> ModuleType:
     try:
-        import optuna
-
         if sampler == "gp":
-            import scipy  # noqa: F401
+            importlib.import_module("scipy")
+        return importlib.import_module("optuna")
     except ImportError as error:
         raise MissingExtraError(f"the strategy {sampler!r}", "optuna") from error
-    return optuna

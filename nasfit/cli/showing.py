@@ -11,11 +11,10 @@ from typing import Any
 from nasfit.architecture import Architecture, write_blocks
 from nasfit.cli.progress import points
 from nasfit.errors import ArchitectureError
-from nasfit.objective import pareto_front
 from nasfit.report import Story, answer, story_of
 from nasfit.report.reliability import proxy_lines, shortcuts
-from nasfit.search import best_under
-from nasfit.study import Study, Trial, TrialState
+from nasfit.search import best_under, front_of
+from nasfit.study import Study, Trial
 
 
 def run(path: Path, *, as_json: bool) -> None:
@@ -44,12 +43,6 @@ def run(path: Path, *, as_json: bool) -> None:
         print()
         for line in conclusion(path):
             print(line)
-
-
-def front_of(trials: list[Trial]) -> list[Trial]:
-    """Complete trials on the accuracy-latency front, each network once, fastest first."""
-    complete = [t for t in trials if t.state is TrialState.COMPLETE and t.duplicate_of is None]
-    return [complete[i] for i in pareto_front([(t.accuracy or 0.0, t.latency_ms or 0.0) for t in complete])]
 
 
 def conclusion(path: Path) -> Iterator[str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from nasfit.architecture import Architecture
 from nasfit.errors import DataError, StudyError
-from nasfit.objective import Goal, pareto_front
-from nasfit.search import Plan, ProxyCheck, RandomShare, Result, Settings, best_under, goal_of, judged
+from nasfit.objective import Goal
+from nasfit.search import Plan, ProxyCheck, RandomShare, Result, Settings, best_under, front_of, goal_of, judged
 from nasfit.search.exponent import DOCUMENT as EXPONENT
 from nasfit.search.exponent import exponent_text
 from nasfit.search.lookups import look_seconds
@@ -64,9 +64,7 @@ class Story:
     @property
     def front(self) -> tuple[Trial, ...]:
         """The trained trials that no other dominates in validation accuracy and latency, fastest first."""
-        complete = self.complete
-        pairs = [(trial.accuracy or 0.0, trial.latency_ms or 0.0) for trial in complete]
-        return tuple(complete[index] for index in pareto_front(pairs))
+        return tuple(front_of(self.trials))
 
     @property
     def value_name(self) -> str:

@@ -3,7 +3,7 @@
 from nasfit.search.entrants import BASELINE_WIDTHS, promotions
 from nasfit.search.events import Event, FinaleStep, Finished, Noted, Planned, Prepared, TrialFinished
 from nasfit.search.goal import goal_of, judged
-from nasfit.search.loop import best_under
+from nasfit.search.loop import best_under, front_of
 from nasfit.search.plan import Plan, extreme
 from nasfit.search.proxy import ProxyCheck, ProxyPair
 from nasfit.search.result import Contender, RandomShare, Result, gain, speedup
@@ -31,6 +31,7 @@ __all__ = [
     "TrialFinished",
     "best_under",
     "extreme",
+    "front_of",
     "gain",
     "goal_of",
     "judged",

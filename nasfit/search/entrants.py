@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from nasfit.architecture import published
 from nasfit.errors import StudyError
 from nasfit.latency import Measurement
-from nasfit.objective import Front, pareto_front
+from nasfit.objective import Front
+from nasfit.search.loop import front_of
 from nasfit.search.measuring import measured
 from nasfit.search.setup import Setup
 from nasfit.study import Trial, TrialState
@@ -125,7 +126,7 @@ def _fastest(setup: Setup) -> list[Trial]:
             f"no trial was trained ({len(setup.study.trials())} tried); reasons: {'; '.join(reasons[:3])}. "
             f"Raise --budget or --target-ms, or lower --width"
         )
-    return [complete[index] for index in pareto_front([(t.accuracy or 0.0, t.latency_ms or 0.0) for t in complete])]
+    return front_of(complete)
 
 
 def _baselines(setup: Setup) -> list[Entrant]:

@@ -10,6 +10,7 @@ from nasfit.errors import UsageError
 from nasfit.latency.predictor import Estimate, Predictor, worth_measuring
 from nasfit.latency.predictor_file import read_predictor
 from nasfit.search.measuring import Instrument
+from nasfit.search.setup import Setup
 
 
 def predictor_for(instrument: Instrument, path: Path) -> Predictor:
@@ -38,3 +39,11 @@ def surely_slower(predictor: Predictor, networks: Iterable[Architecture], limit_
         if not worth_measuring(estimate, limit_ms) and estimate.low_ms > limit_ms:
             slower[str(network)] = estimate
     return slower
+
+
+def surely_pruned(setup: Setup, networks: Iterable[Architecture]) -> dict[str, Estimate]:
+    """Of a study with a predictor that prunes: the estimates, by text, of what need not be measured."""
+    settings = setup.settings
+    if setup.predictor is None or not settings.prune:
+        return {}
+    return surely_slower(setup.predictor, networks, settings.prune * settings.target_ms)

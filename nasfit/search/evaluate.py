@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from nasfit.architecture import Architecture
 from nasfit.errors import TrialFailure
 from nasfit.latency import Measurement
 from nasfit.latency.predictor import Estimate
-from nasfit.search.estimating import surely_slower
+from nasfit.search.estimating import surely_pruned
 from nasfit.search.measuring import Measured, measured
 from nasfit.search.settings import Settings
 from nasfit.search.setup import Setup
@@ -35,7 +35,7 @@ def screened(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
         else:
             fresh.append(trial)
     networks = {trial.architecture: Architecture.parse(trial.architecture) for trial in fresh}
-    slower = _surely_slower(setup, networks.values())
+    slower = surely_pruned(setup, networks.values())
     latencies = measured(
         [network for text, network in networks.items() if text not in slower],
         setup.instrument,
@@ -98,14 +98,6 @@ def _with_latency(setup: Setup, trial: Trial, result: Measured) -> Trial:
     trial = replace(trial, latency_ms=result.latency_ms, seconds={**trial.seconds, "measure": result.seconds})
     reason = over_limits(result, setup.settings)
     return trial if reason is None else _pruned(setup, trial, reason)
-
-
-def _surely_slower(setup: Setup, networks: Iterable[Architecture]) -> dict[str, Estimate]:
-    """Of a study with a predictor that prunes: what need not be measured."""
-    settings = setup.settings
-    if setup.predictor is None or not settings.prune:
-        return {}
-    return surely_slower(setup.predictor, networks, settings.prune * settings.target_ms)
 
 
 def _estimated(setup: Setup, trial: Trial, estimate: Estimate) -> Trial:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from nasfit.architecture import Architecture
 from nasfit.latency import Measurement
 from nasfit.latency.predictor import Estimate
 from nasfit.search.bounds import excess
-from nasfit.search.estimating import surely_slower
+from nasfit.search.estimating import surely_pruned
 from nasfit.search.measuring import Measured, measured
 from nasfit.search.setup import Setup
 from nasfit.space import Tokens
@@ -56,7 +55,7 @@ class StudyLookups:
         began = time.monotonic()
         setup = self._setup
         networks = {point: setup.architecture(point) for point in points}
-        slower = _surely_slower(setup, list(networks.values()))
+        slower = surely_pruned(setup, networks.values())
         latencies = measured(
             [network for network in networks.values() if str(network) not in slower],
             setup.instrument,
@@ -85,14 +84,6 @@ def _looked_up(setup: Setup, point: Tokens, told: Measured | Estimate) -> Looked
     if isinstance(told, Estimate):
         return LookedUp(point, told.latency_ms, excess(told.latency_ms, None, setup.settings), reason="estimated")
     return LookedUp(point, None, reason=str(told))
-
-
-def _surely_slower(setup: Setup, networks: Sequence[Architecture]) -> dict[str, Estimate]:
-    """Of a study with a predictor that prunes: the estimates of what need not be measured."""
-    settings = setup.settings
-    if setup.predictor is None or not settings.prune:
-        return {}
-    return surely_slower(setup.predictor, networks, settings.prune * settings.target_ms)
 
 
 def _per_proposal(setup: Setup) -> int:

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nasfit.errors import StudyError, UsageError
-from nasfit.objective import Goal, pareto_front
+from nasfit.objective import Goal
 from nasfit.search.goal import value_of
+from nasfit.search.loop import front_of
 from nasfit.space import Tokens
 from nasfit.strategies import Look, Outcome, Strategy, make_strategy
 from nasfit.study import LookedUp, Proposal, Study, Trial, TrialState
@@ -36,8 +37,7 @@ class TableSearch:
     @property
     def front(self) -> tuple[Trial, ...]:
         """Those that no other dominates in accuracy and latency, fastest first."""
-        complete = self.complete
-        return tuple(complete[i] for i in pareto_front([(t.accuracy or 0.0, t.latency_ms or 0.0) for t in complete]))
+        return tuple(front_of(self.trials))
 
     @property
     def best(self) -> Trial | None:

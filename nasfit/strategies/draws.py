@@ -42,12 +42,15 @@ class Draws:
 
     def peek(self) -> np.random.Generator:
         """The generator of the next proposal, which stays the next."""
-        return np.random.default_rng((*self._root, self.asked))
+        return self._generator(self.asked)
 
     def _numbered(self, n: int) -> Iterator[np.random.Generator]:
         for _ in range(n):
             self.asked += 1
-            yield np.random.default_rng((*self._root, self.asked - 1))
+            yield self._generator(self.asked - 1)
+
+    def _generator(self, number: int) -> np.random.Generator:
+        return np.random.default_rng((*self._root, number))
 
     def anywhere(self, generator: np.random.Generator) -> Tokens:
         """A point, uniform over the space."""

@@ -25,8 +25,6 @@ LAST_COMPARED = 130
 # A model is conditioned on at most so many points: those that matter most, the latest, and others spread over the rest.
 MOST_POINTS, BEST, LATEST = 500, 200, 150
 
-Surface = Callable[[Encoded, tuple[int, int]], np.ndarray]
-
 
 @dataclass(frozen=True)
 class Known:

@@ -95,7 +95,7 @@ class Surrogate:
 
     def mean(self, points: Encoded) -> np.ndarray:
         """Values to expect (M,)."""
-        return self._unwarped(self._covariance(points) @ self._weight_N)
+        return self.unwarped(self._covariance(points) @ self._weight_N)
 
     def draws(self, points: Encoded, functions: int, generator: np.random.Generator) -> np.ndarray:
         """Values (S, M) of functions drawn from what is known, the points jointly."""
@@ -105,7 +105,7 @@ class Surrogate:
         eigenvalues, vectors = np.linalg.eigh(spread)
         root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
         normal = generator.standard_normal((functions, len(points)))
-        return self._unwarped(across @ self._weight_N + normal @ root.T)
+        return self.unwarped(across @ self._weight_N + normal @ root.T)
 
     def apart(self, points: Encoded) -> tuple[np.ndarray, np.ndarray]:
         """Warped mean and deviation (M,) of each point by itself, for `unwarped`."""
@@ -113,10 +113,6 @@ class Surrogate:
         half = np.asarray(across @ self._inverse_root.T)
         variance = self._prior(points) - (half * half).sum(axis=1)
         return across @ self._weight_N, np.sqrt(np.maximum(variance, 0.0))
-
-    def unwarped(self, z: np.ndarray) -> np.ndarray:
-        """Values from what `apart` is in, any shape."""
-        return self._unwarped(z)
 
     def surfaces(
         self, means: int, drawn: int, generator: np.random.Generator
@@ -134,7 +130,7 @@ class Surrogate:
         weight_SN = self._weight_N - is_drawn_S[:, None] * self._solved(missed_SN.T).T
         update = kernel.surfaces(data, weight_SN, form.amplitudes, None)
         total = update.plus(prior, is_drawn_S.astype(float))
-        return lambda points, shape: self._unwarped(total(points, shape))
+        return lambda points, shape: self.unwarped(total(points, shape))
 
     def _covariance(self, points: Encoded) -> np.ndarray:
         return self.form.kernel.combined(points, self.data, self.form.amplitudes)
@@ -152,5 +148,6 @@ class Surrogate:
     def _solved(self, right: np.ndarray) -> np.ndarray:
         return np.asarray(self._inverse_root.T @ (self._inverse_root @ right))
 
-    def _unwarped(self, z: np.ndarray) -> np.ndarray:
+    def unwarped(self, z: np.ndarray) -> np.ndarray:
+        """Values from what `apart` is in, any shape."""
         return np.asarray(self.form.warp.back(self._mean + self._scale * z))

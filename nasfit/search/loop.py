@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from nasfit.objective import pareto_front
-from nasfit.search.evaluate import screened, trained
+from nasfit.search.evaluate import screened
+from nasfit.search.evaluators import evaluated
 from nasfit.search.events import Noted, TrialFinished
 from nasfit.search.exponent import calibrate_exponent, exponent_of
 from nasfit.search.outcomes import Outcomes
@@ -114,7 +115,7 @@ def _batch(setup: Setup, source: Strategy, origin: str, wanted: int) -> Iterator
                 hopeful.append(trial)
             else:
                 yield trial
-    yield from trained(setup, hopeful)
+    yield from evaluated(setup, hopeful)
 
 
 def _rest(setup: Setup) -> Iterator[Trial]:
@@ -125,7 +126,7 @@ def _rest(setup: Setup) -> Iterator[Trial]:
             hopeful.append(trial)
         else:
             yield trial
-    yield from trained(setup, hopeful)
+    yield from evaluated(setup, hopeful)
 
 
 def _recorded(setup: Setup, deadline: _Deadline, finished: Iterator[Trial]) -> Iterator[TrialFinished]:

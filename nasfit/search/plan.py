@@ -34,7 +34,7 @@ class Plan:
     """What the calibration chose, for one study.
 
     speed: images a second that one worker trains a network near the limit at, estimated. trial_s: seconds of one trial.
-    smallest_ms, middle_ms, largest_ms: measured latencies across the space.
+    smallest_ms, middle_ms, largest_ms: measured latencies across the space. evaluator: where accuracies come from.
     """
 
     width: float
@@ -46,6 +46,7 @@ class Plan:
     smallest_ms: float
     middle_ms: float
     largest_ms: float
+    evaluator: str = "standalone"
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, as the study keeps them."""

@@ -34,7 +34,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 import numpy as np
 import torch
 
-from nasfit.architecture import adapted, scaled
+from nasfit.architecture import Architecture, adapted, scaled
 from nasfit.devices import open_device
 from nasfit.errors import TrialFailure
 from nasfit.latency import Measurement
@@ -43,7 +43,7 @@ from nasfit.search.measuring import Instrument, measured
 from nasfit.search.stopping import bar_for
 from nasfit.space import named_space
 from nasfit.study import Rung, Trial, TrialState
-from nasfit.tasks import load
+from nasfit.tasks import ClassificationData, load
 from nasfit.training import StopRule, TrainingJob, recipe_for, run_training
 from nasfit.training.stopping import RUNG_PICTURES
 from nasfit.workers import Pool
@@ -93,12 +93,9 @@ def main() -> None:
 
 def trainings(number: int, images: int, name: str, seed: int, workers: int) -> list[Kept]:
     """Random networks of the space, measured together, then trained."""
-    space, draw = named_space("mnasnet"), random.Random(seed)
-    points = [tuple(draw.randrange(options) for options in space.option_counts) for _ in range(number)]
     with tempfile.TemporaryDirectory() as folder, Pool(workers) as pool:
         data = load(name, cache=Path(folder))
-        shape = {"resolution": data.resolution, "channels": data.channels, "classes": len(data.classes)}
-        networks = [adapted(scaled(space.decode(point), WIDTH), **shape, strides="early") for point in points]
+        networks = random_networks(number, seed, data)
         latencies = measured(networks, Instrument(open_device("local", engine="litert")))
         recipe = recipe_for(images, len(data.train))
         stops = tuple(StopRule(round(share * images)) for share in SHARES)
@@ -114,6 +111,14 @@ def trainings(number: int, images: int, name: str, seed: int, workers: int) -> l
             kept.append({**row, "seconds": result.seconds})
             print(f"{len(kept)} of {number}: {result.accuracy:.1%} after {result.seconds:.0f} s", flush=True)
     return sorted(kept, key=lambda row: int(row["point"]))
+
+
+def random_networks(number: int, seed: int, data: ClassificationData) -> list[Architecture]:
+    """Random points of the space, fitted to the pictures."""
+    space, draw = named_space("mnasnet"), random.Random(seed)
+    points = [tuple(draw.randrange(options) for options in space.option_counts) for _ in range(number)]
+    shape = {"resolution": data.resolution, "channels": data.channels, "classes": len(data.classes)}
+    return [adapted(scaled(space.decode(point), WIDTH), **shape, strides="early") for point in points]
 
 
 def lines(kept: list[Kept]) -> list[dict[str, float]]:

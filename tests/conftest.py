@@ -47,7 +47,8 @@ def any_architectures() -> Sampler:
                 classes=draw.randint(1, 20),
                 resolution=draw.randint(24, 40),
                 channels=draw.choice((1, 3)),
-                activation=draw.choice(("relu", "relu6")),
+                activation=draw.choice(("relu", "relu6", "hswish")),
+                hidden_filters=draw.choice((0, 0, 12)),
             )
 
     return sample
@@ -89,12 +90,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory, small_search: list[str]) 
 
 
 def _any_block(draw: random.Random) -> Block:
+    se_ratio = draw.choice((0.0, 0.001, 0.25, 1 / 3, draw.uniform(0.01, 1), 1.0))
     return Block(
-        op=draw.choice(("conv", "sepconv", "mbconv2", "mbconv3", "mbconv10")),
+        op=draw.choice(("conv", "sepconv", "mbconv2", "mbconv3", "mbconv10", "mbconv1.1", "mbconv3.67")),
         kernel=draw.choice((1, 3, 5, 7)),
         stride=draw.choice((1, 2)),
-        se_ratio=draw.choice((0.0, 0.001, 0.25, 1 / 3, draw.uniform(0.01, 1), 1.0)),
+        se_ratio=se_ratio,
         skip=draw.choice(("identity", "pool", "none")),
         filters=draw.choice((3, 8, 12)),
         layers=draw.randint(1, 3),
+        se_form=draw.choice(("se", "hse")) if se_ratio else "se",
+        activation=draw.choice((None, None, "relu", "hswish")),
     )

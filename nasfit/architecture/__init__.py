@@ -5,7 +5,8 @@ from nasfit.architecture.block_strings import read_block, read_blocks, write_blo
 from nasfit.architecture.counting import Counts, Row, count
 from nasfit.architecture.layers import Layer, layers
 from nasfit.architecture.published import PUBLISHED, published
-from nasfit.architecture.scaling import STRIDE_RULES, adapted, divisible, scaled
+from nasfit.architecture.rounding import divisible
+from nasfit.architecture.scaling import STRIDE_RULES, adapted, scaled
 
 __all__ = [
     "MIN_RESOLUTION",

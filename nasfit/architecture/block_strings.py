@@ -1,7 +1,8 @@
 """The published block notation, such as `r3_k5_s22_e3_i24_o40_se0.25`: reader and writer.
 
 r = layers, k = kernel, s = strides, e = expansion, i / o = input and output channels, se = SE ratio, noskip = no
-residual. Expansion 1 is the separable convolution. The notation has no word for plain convolutions or pooled skips.
+residual. Expansion 1 is the separable convolution. The notation has no word for plain convolutions, pooled skips and
+what MobileNetV3 brought.
 """
 
 from __future__ import annotations
@@ -70,14 +71,18 @@ def write_blocks(architecture: Architecture) -> str:
     """The blocks in published notation, separated by ` | `. Raises ArchitectureError where it has no word for one."""
     channels, words = architecture.stem_filters, []
     for block in architecture.blocks:
-        if block.op == "conv" or block.skip == "pool":
+        if block.op == "conv" or block.skip == "pool" or _is_v3(block):
             raise ArchitectureError(f"block '{block}' has no form in the published notation; use the text form instead")
-        word = f"r{block.layers}_k{block.kernel}_s{block.stride}{block.stride}_e{block.expansion}"
+        word = f"r{block.layers}_k{block.kernel}_s{block.stride}{block.stride}_e{int(block.expansion)}"
         word += f"_i{channels}_o{block.filters}"
         word += f"_se{ratio_text(block.se_ratio)}" if block.se_ratio else ""
         words.append(word + ("_noskip" if block.skip == "none" else ""))
         channels = block.filters
     return " | ".join(words)
+
+
+def _is_v3(block: Block) -> bool:
+    return not block.expansion.is_integer() or block.se_form == "hse" or block.activation is not None
 
 
 def _read_field(field: str, text: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Exact numbers of trainable parameters and multiply-adds, without building a module.
 
-One multiply-add counts as 1. Counted: convolutions, squeeze-and-excitation, the classifier. Not counted, as in the
+One multiply-add counts as 1. Counted: convolutions, squeeze-and-excitation, linear layers. Not counted, as in the
 published figures: normalisation, activations, additions and pooling.
 """
 
@@ -26,7 +26,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Counts:
-    """Totals over all rows: stem, each block, head, classifier."""
+    """Totals over all rows: stem, each block, head, hidden layer where there is one, classifier."""
 
     parameters: int
     madds: int
@@ -47,8 +47,11 @@ def count(architecture: Architecture) -> Counts:
     last_row = rows[-1]
     head = _conv(1, last_row.filters, architecture.head_filters, last_row.resolution)
     rows.append(Row("head", architecture.head_filters, last_row.resolution, *head))
-    weights = architecture.head_filters * architecture.classes
-    rows.append(Row("classifier", architecture.classes, 1, weights + architecture.classes, weights))
+    features = architecture.head_filters
+    if architecture.hidden_filters:
+        rows.append(_linear("hidden", features, architecture.hidden_filters))
+        features = architecture.hidden_filters
+    rows.append(_linear("classifier", features, architecture.classes))
     return Counts(sum(row.parameters for row in rows), sum(row.madds for row in rows), tuple(rows))
 
 
@@ -56,6 +59,10 @@ def _conv(kernel: int, channels_in: int, channels_out: int, side: int, groups: i
     """Parameters (weights and batch norm) and multiply-adds of one convolution with a map of `side` px as output."""
     weights = kernel * kernel * channels_in * channels_out // groups
     return weights + 2 * channels_out, weights * side * side
+
+
+def _linear(part: str, features: int, outputs: int) -> Row:
+    return Row(part, outputs, 1, features * outputs + outputs, features * outputs)
 
 
 def _layer(layer: Layer) -> tuple[int, int]:

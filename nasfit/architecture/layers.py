@@ -5,32 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nasfit.architecture.architecture import Architecture, Block
+from nasfit.architecture.rounding import divisible
 
 
 @dataclass(frozen=True)
 class Layer:
     """One layer of a block with everything that building or counting it needs.
 
-    block: index of its block. squeeze: channels inside squeeze-and-excitation, 0 where there is none.
-    skip: what is really added: `identity`, `pool` or `none`. resolution_in, resolution_out: px of the square maps.
+    block: index of its block. channels_inside: of the depthwise stage; for `conv`, of its output. squeeze: channels
+    inside squeeze-and-excitation, 0 where there is none; se_form: `se` or `hse`. skip: what is really added:
+    `identity`, `pool` or `none`. activation: after all its convolutions but the last 1x1. resolution_in,
+    resolution_out: px of the square maps.
     """
 
     block: int
     op: str
     kernel: int
     stride: int
-    expansion: int
     channels_in: int
+    channels_inside: int
     channels_out: int
     squeeze: int
+    se_form: str
     skip: str
+    activation: str
     resolution_in: int
     resolution_out: int
 
     @property
-    def channels_inside(self) -> int:
-        """Channels of the depthwise stage; for `conv`, of its output."""
-        return self.channels_out if self.op == "conv" else self.channels_in * self.expansion
+    def expansion(self) -> float:
+        """Width of the depthwise stage over the input's, 1 or more; 1 for `conv`, which has no such stage."""
+        return 1.0 if self.op == "conv" else self.channels_inside / self.channels_in
 
 
 def halved(resolution: int, stride: int) -> int:
@@ -44,15 +49,15 @@ def layers(architecture: Architecture) -> tuple[Layer, ...]:
     channels, resolution = architecture.stem_filters, halved(architecture.resolution, architecture.stem_stride)
     for index, block in enumerate(architecture.blocks):
         for position in range(block.layers):
-            layer = _layer(block, index, block.stride if position == 0 else 1, channels, resolution)
+            stride = block.stride if position == 0 else 1
+            layer = _layer(block, index, stride, channels, resolution, architecture.activation)
             found.append(layer)
             channels, resolution = layer.channels_out, layer.resolution_out
     return tuple(found)
 
 
-def _layer(block: Block, index: int, stride: int, channels: int, resolution: int) -> Layer:
-    # The squeezed width follows the layer's input, not its expansion (published model code).
-    squeeze = max(1, int(block.se_ratio * channels)) if block.se_ratio else 0
+def _layer(block: Block, index: int, stride: int, channels: int, resolution: int, activation: str) -> Layer:
+    inside = block.filters if block.op == "conv" else _expanded(block, channels)
     same_shape = channels == block.filters and stride == 1
     skip = block.skip
     if (skip == "identity" and not same_shape) or (skip == "pool" and channels != block.filters):
@@ -62,11 +67,25 @@ def _layer(block: Block, index: int, stride: int, channels: int, resolution: int
         op=block.op,
         kernel=block.kernel,
         stride=stride,
-        expansion=block.expansion,
         channels_in=channels,
+        channels_inside=inside,
         channels_out=block.filters,
-        squeeze=squeeze,
+        squeeze=_squeeze(block, channels, inside),
+        se_form=block.se_form,
         skip=skip,
+        activation=block.activation or activation,
         resolution_in=resolution,
         resolution_out=halved(resolution, stride),
     )
+
+
+def _expanded(block: Block, channels: int) -> int:
+    wide = channels * block.expansion
+    return int(wide) if block.expansion.is_integer() else max(channels, divisible(wide))
+
+
+def _squeeze(block: Block, channels: int, inside: int) -> int:
+    """Squeezed width as in the published model code: a share of the layer's input (MnasNet) or inside (MobileNetV3)."""
+    if not block.se_ratio:
+        return 0
+    return divisible(block.se_ratio * inside) if block.se_form == "hse" else max(1, int(block.se_ratio * channels))

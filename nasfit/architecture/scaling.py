@@ -7,24 +7,28 @@ from dataclasses import replace
 
 from nasfit.architecture.architecture import Architecture
 from nasfit.architecture.layers import halved
+from nasfit.architecture.rounding import divisible
 from nasfit.errors import ArchitectureError, UnknownNameError
 
 STRIDE_RULES = ("early", "late")
 LEAST_MAP = 4
 
 
-def divisible(value: float, divisor: int = 8) -> int:
-    """The nearest multiple of `divisor`, never below 90 % of `value` (the rule of the published model code)."""
-    nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return nearest + divisor if nearest < 0.9 * value else nearest
-
-
 def scaled(architecture: Architecture, width: float) -> Architecture:
-    """Stem and blocks with `width` times the filters, width > 0; the head keeps its own, as published."""
+    """Stem and blocks with `width` times the filters, width > 0; the layer before the classifier keeps its own.
+
+    That layer is the hidden one where there is one, and the head is then scaled with the blocks; else it is the head.
+    So the authors of MobileNetV2 and V3 scale them.
+    """
     if not 0 < width < math.inf:
         raise ArchitectureError(f"width multiplier is {width!r}; it must be above 0, such as 0.5")
-    blocks = tuple(replace(block, filters=divisible(block.filters * width)) for block in architecture.blocks)
-    return replace(architecture, stem_filters=divisible(architecture.stem_filters * width), blocks=blocks)
+    head = architecture.head_filters
+    return replace(
+        architecture,
+        stem_filters=divisible(architecture.stem_filters * width),
+        blocks=tuple(replace(block, filters=divisible(block.filters * width)) for block in architecture.blocks),
+        head_filters=divisible(head * width) if architecture.hidden_filters else head,
+    )
 
 
 def adapted(

@@ -11,7 +11,7 @@ import typer
 
 import nasfit
 from nasfit.cli import search_options as options
-from nasfit.cli.quantities import megabytes, seconds
+from nasfit.cli.quantities import seconds
 from nasfit.cli.search_options import DEVICE_HELP, ENGINE_HELP
 from nasfit.errors import NasfitError
 
@@ -50,6 +50,7 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @app.command()
 def search(
+    context: typer.Context,
     data: options.Data,
     target_ms: options.TargetMs = None,
     front: options.Front = None,
@@ -65,14 +66,23 @@ def search(
     strategy: options.Strategy = "guided",
     warm_start: options.WarmStart = None,
     stopping: options.Stopping = "none",
+    hints: options.Hints = "none",
+    screen: options.Screen = "none",
+    evaluator: options.Evaluator = "auto",
+    final_start: options.FinalStart = "scratch",
     reward: options.RewardKind = "soft",
     alpha: options.Alpha = None,
     beta: options.Beta = None,
     calibrate_exponent: options.CalibrateExponent = False,
     width: options.Width = None,
     resolution: options.Resolution = None,
+    pictures: options.Pictures = None,
+    stream: options.Stream = False,
     strides: options.Strides = None,
     proxy_images: options.ProxyImages = None,
+    proxy_wish: options.ProxyWish = 0.8,
+    train_precision: options.TrainPrecision = None,
+    progressive: options.Progressive = False,
     prune: options.Prune = 1.1,
     seed: options.Seed = 0,
     workers: options.Workers = None,
@@ -83,39 +93,9 @@ def search(
 
     Example: nasfit search ./photos --target-ms 5 --budget 30m
     """
-    from nasfit.cli.searching import limits, run
-    from nasfit.search import Settings
+    from nasfit.cli.searching import run, settings_of
 
-    front_from_ms, limit_ms = limits(target_ms, front)
-    settings = Settings(
-        data=data,
-        target_ms=limit_ms,
-        front_from_ms=front_from_ms,
-        device=device,
-        engine=engine,
-        precision=precision,
-        max_mb=max_mb,
-        max_size=None if max_size is None else megabytes(max_size),
-        predictor=None if predictor is None else str(predictor),
-        space=space,
-        strategy=strategy,
-        warm_start=None if warm_start is None else str(warm_start),
-        stopping=stopping,
-        reward=reward,
-        alpha=alpha,
-        beta=beta,
-        calibrate_exponent=calibrate_exponent,
-        width=width,
-        resolution=resolution,
-        strides=strides,
-        proxy_images=proxy_images,
-        prune=prune,
-        seed=seed,
-        budget_s=seconds(budget),
-        workers=workers,
-        max_trials=max_trials,
-    )
-    run(settings, study, as_json=json_)
+    run(settings_of(context.params), study, as_json=json_)
 
 
 @app.command()
@@ -127,6 +107,56 @@ def demo(
     from nasfit.cli.demo import run
 
     run(seconds(budget), study)
+
+
+@app.command()
+def proxy(
+    data: options.Data,
+    budget: Annotated[str, typer.Option(help="Time for everything, where --full is not given.")] = "30m",
+    wish: Annotated[float, typer.Option(help="Kendall's tau with the full training to reach.")] = 0.8,
+    networks: Annotated[int, typer.Option(help="How many, spread over the space.")] = 8,
+    budgets: Annotated[
+        str | None, typer.Option(help="Pictures of the short trainings, such as 1000,2000,5000.")
+    ] = None,
+    full: Annotated[int | None, typer.Option(help="Pictures of the full training. Default: by --budget.")] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each kind; with 2 the full one is checked as well.")] = 1,
+    space: options.Space = "mnasnet",
+    width: Annotated[float, typer.Option(help="Width multiplier of the space.")] = 0.35,
+    resolution: options.Resolution = None,
+    pictures: options.Pictures = None,
+    stream: options.Stream = False,
+    strides: Annotated[str, typer.Option(help="early or late halving of small inputs.")] = "late",
+    study: Annotated[Path | None, typer.Option(help="Directory that keeps it. Default: runs/proxy-NAME.")] = None,
+    seed: options.Seed = 0,
+    workers: options.Workers = None,
+    json_: Json = False,
+) -> None:
+    """Find how short a trial's training may be and still rank networks as a full training does.
+
+    Example: nasfit proxy ./photos --budget 1h --wish 0.7
+    """
+    from nasfit.cli.proxy import pictures as numbers_of
+    from nasfit.cli.proxy import run
+    from nasfit.search import ProxySettings
+
+    settings = ProxySettings(
+        data=data,
+        space=space,
+        width=width,
+        strides=strides,
+        resolution=resolution,
+        pictures=pictures,
+        stream=stream,
+        networks=networks,
+        budgets=None if budgets is None else numbers_of(budgets),
+        full=full,
+        seeds=seeds,
+        seed=seed,
+        budget_s=seconds(budget),
+        wish=wish,
+        workers=workers,
+    )
+    run(settings, study, as_json=json_)
 
 
 @app.command()
@@ -153,7 +183,9 @@ def report(study: Annotated[Path, typer.Argument(help="Directory of a study.")])
 
 @app.command()
 def count(
-    network: Annotated[str, typer.Argument(help="mnasnet-a1, mnasnet-b1, mnasnet-small, mobilenet-v2 or a text form.")],
+    network: Annotated[
+        str, typer.Argument(help="mnasnet-a1, mobilenet-v3-small, another published network or a text form.")
+    ],
     width: Annotated[float, typer.Option(help="Width multiplier of a published network.")] = 1.0,
     json_: Json = False,
 ) -> None:

@@ -11,7 +11,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from nasfit.cli.quantities import duration
-from nasfit.search import Event, FinaleStep, Finished, Noted, Planned, Prepared, Settings, TrialFinished
+from nasfit.search import (
+    Event,
+    FinaleStep,
+    Finished,
+    Noted,
+    Planned,
+    Prepared,
+    ProxyChosen,
+    ProxyStep,
+    TrialFinished,
+)
 from nasfit.search.plan import SEARCH_SHARE
 from nasfit.study import Trial, TrialState
 
@@ -19,14 +29,14 @@ LOG = logging.getLogger("nasfit")
 
 
 class View:
-    """Shows the events of one search; use it as a context manager."""
+    """Shows the events of one search or check; use it as a context manager. budget_s: time for everything, s."""
 
-    def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
+    def __init__(self, budget_s: float, *, quiet: bool = False) -> None:
         self._console = Console(stderr=quiet, highlight=False, soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), console=self._console
         )
-        self._search_s = settings.budget_s * SEARCH_SHARE
+        self._search_s = budget_s * SEARCH_SHARE
         self._task: TaskID | None = None
         self._best: Trial | None = None
         self._since = time.monotonic()
@@ -35,6 +45,7 @@ class View:
 
     def __enter__(self) -> View:
         LOG.addHandler(self._handler)
+        LOG.setLevel(logging.INFO)
         if self._console.is_terminal:
             self._bar.start()
         return self
@@ -59,10 +70,17 @@ class View:
                     self._say(line)
             case Noted():
                 self._say(event.text)
+            case ProxyStep():
+                self._step("proxy check", event.done, event.of)
+            case ProxyChosen():
+                self._say(event.choice.verdict)
             case TrialFinished():
                 self._trial(event)
             case FinaleStep():
-                self._finale(event)
+                if event.what not in self._said:
+                    self._said.add(event.what)
+                    self._say(event.what)
+                self._step("finale", event.done, event.of)
             case Finished():
                 self._advance("finished", 1.0, "")
 
@@ -76,11 +94,8 @@ class View:
         note = f"{event.finished} trials, {duration(event.left_s)} left"
         self._advance("search", 1 - event.left_s / self._search_s, note)
 
-    def _finale(self, event: FinaleStep) -> None:
-        if event.what not in self._said:
-            self._said.add(event.what)
-            self._say(event.what)
-        self._advance("finale", event.done / event.of, f"{event.done} of {event.of}")
+    def _step(self, what: str, done: int, of: int) -> None:
+        self._advance(what, done / of, f"{done} of {of}")
 
     def _advance(self, what: str, share: float, note: str) -> None:
         if self._task is None:
@@ -93,7 +108,7 @@ class View:
 
 
 class _Handler(logging.Handler):
-    """What is logged while a search runs, among its lines: a device that is waited for."""
+    """What is logged while a search runs, among its lines: a device that is waited for, how far decoding is."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__()

@@ -12,7 +12,10 @@ ENGINE_HELP = "litert, onnxruntime, or with an extra: openvino, ncnn, executorch
 STRATEGY_HELP = "guided, evolution, nsga2, ppo, ppo-paper, random; with the extra nasfit[optuna] also tpe and gp."
 
 Data = Annotated[
-    str, typer.Argument(help="A folder root/CLASS/*.jpg, a CIFAR-10 folder, fashion-mnist or fashion-mnist-small.")
+    str,
+    typer.Argument(
+        help="A folder of pictures, ImageNet's too, of shards or Hugging Face files; hf:NAME; fashion-mnist[-small]."
+    ),
 ]
 TargetMs = Annotated[
     float | None, typer.Option(help="Latency limit of one inference on the device, ms. This or --front.")
@@ -37,6 +40,16 @@ Space = Annotated[str, typer.Option(help="mnasnet or mnasnet-7.")]
 Strategy = Annotated[str, typer.Option(help=STRATEGY_HELP)]
 WarmStart = Annotated[Path | None, typer.Option(help="Earlier study of the same space; what it knows gives hints.")]
 Stopping = Annotated[str, typer.Option(help="curve: a training that can no longer matter is ended; none: never.")]
+Evaluator = Annotated[str, typer.Option(help="Where accuracies come from: auto, standalone, inherit, pool, supernet.")]
+FinalStart = Annotated[
+    str, typer.Option(help="Final training of the networks found: scratch, or inherited (their trials' weights).")
+]
+Hints = Annotated[
+    str, typer.Option(help="What untrained networks tell the guided strategy: counts, scores (zero-cost) or none.")
+]
+Screen = Annotated[
+    str, typer.Option(help="Zero-cost score that may drop proposals once it ranks well here: auto, a name, or none.")
+]
 RewardKind = Annotated[str, typer.Option(help="soft, hard or abs.")]
 Alpha = Annotated[float | None, typer.Option(help="Exponent of the reward up to the target.")]
 Beta = Annotated[float | None, typer.Option(help="Exponent (abs: factor) of the reward above the target.")]
@@ -45,8 +58,17 @@ CalibrateExponent = Annotated[
 ]
 Width = Annotated[float | None, typer.Option(help="Width multiplier of the space. Default: calibrated.")]
 Resolution = Annotated[int | None, typer.Option(help="Input size, px. Default: the pictures' own, up to 64.")]
+Pictures = Annotated[int | None, typer.Option(help="Most training pictures, balanced by class. Default: all.")]
+Stream = Annotated[bool, typer.Option("--stream", help="Keep no decoded pictures: decode whenever they are wanted.")]
 Strides = Annotated[str | None, typer.Option(help="early or late halving of small inputs.")]
 ProxyImages = Annotated[int | None, typer.Option(help="Pictures a trial trains on. Default: calibrated.")]
+ProxyWish = Annotated[
+    float, typer.Option(help="A long search first finds the shortest training that ranks with this tau; 0: never.")
+]
+TrainPrecision = Annotated[str | None, typer.Option(help="fp32 or bf16, of all trainings. Default: the faster here.")]
+Progressive = Annotated[
+    bool, typer.Option("--progressive", help="The first half of every training shows smaller images.")
+]
 Prune = Annotated[float, typer.Option(help="Networks slower than this many targets are not trained; 0 trains all.")]
 Seed = Annotated[int, typer.Option(help="Of every draw.")]
 Workers = Annotated[int | None, typer.Option(help="Training processes. Default: one a core.")]

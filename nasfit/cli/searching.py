@@ -7,11 +7,14 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from nasfit.cli.progress import View
+from nasfit.cli.quantities import megabytes, seconds
 from nasfit.cli.showing import conclusion
 from nasfit.errors import UsageError
 from nasfit.report import write_report
@@ -23,7 +26,7 @@ def run(settings: Settings, study: Path | None, *, as_json: bool = False) -> Non
     path = study or default_study(settings)
     result = None
     try:
-        with _interruptible(), View(settings, quiet=as_json) as view:
+        with interruptible(), View(settings.budget_s, quiet=as_json) as view:
             for event in run_search(settings, path):
                 view.show(event)
                 if isinstance(event, Finished):
@@ -41,6 +44,22 @@ def run(settings: Settings, study: Path | None, *, as_json: bool = False) -> Non
         for line in conclusion(path):
             print(line)
         print(f"report    {page}")
+
+
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """The settings that the options of `nasfit search` ask for. given: every option's value, by its name."""
+    front_from_ms, limit_ms = limits(given["target_ms"], given["front"])
+    read = {
+        "target_ms": limit_ms,
+        "front_from_ms": front_from_ms,
+        "budget_s": seconds(given["budget"]),
+        "max_size": None if given["max_size"] is None else megabytes(given["max_size"]),
+        "predictor": None if given["predictor"] is None else str(given["predictor"]),
+        "warm_start": None if given["warm_start"] is None else str(given["warm_start"]),
+    }
+    names = {field.name for field in fields(Settings)}
+    assert set(given) <= names | {"front", "budget", "study", "json_"}, "every option is a setting or read here"
+    return Settings(**{**{name: value for name, value in given.items() if name in names}, **read})
 
 
 def limits(target_ms: float | None, front: tuple[float, float] | None) -> tuple[float | None, float]:
@@ -69,7 +88,7 @@ def command_line() -> str:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """SIGTERM stops a search as Ctrl-C does."""
 
     def interrupt(*_: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -97,5 +98,6 @@ def _document(story: Story, front: list[Trial], best: Trial | None) -> dict[str,
         "front": [plain(trial) for trial in front],
         "best": plain(best) if best else None,
         "proxy": proxy,
+        "scores": {name: None if found is None else asdict(found) for name, found in story.scores.items()},
         "result": story.result.as_json() if story.result else None,
     }

@@ -43,6 +43,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "relu6": functional.relu6,
     "sigmoid": torch.sigmoid,
+    "hswish": functional.hardswish,
+    "hsigmoid": functional.hardsigmoid,
 }
 
 

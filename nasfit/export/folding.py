@@ -74,7 +74,7 @@ def _pads_into_convolutions(operators: Sequence[Operator], readers: Counter[str]
 def _activations_into_operators(operators: Sequence[Operator], readers: Counter[str]) -> list[Operator]:
     kept: dict[str, Operator] = {}
     for operator in operators:
-        if isinstance(operator, Unary) and operator.kind != "sigmoid" and readers[operator.input] == 1:
+        if isinstance(operator, Unary) and operator.kind in ("relu", "relu6") and readers[operator.input] == 1:
             before = kept.get(operator.input)
             if isinstance(before, Convolution | Linear | Binary) and before.activation == "none":
                 del kept[before.output]

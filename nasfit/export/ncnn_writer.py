@@ -44,7 +44,14 @@ VALID = 1
 Parameters = Mapping[int, int | float | Sequence[float]]
 ARRAY = -23300
 FUSED: dict[Activation, Parameters] = {"none": {}, "relu": {9: 1}, "relu6": {9: 3, 10: (0.0, 6.0)}}
-RELU6: Parameters = {0: 0.0, 1: 6.0}
+# An activation as a layer of its own. The hard ones take slope and intercept of what they clip to 0 to 1.
+ALONE: dict[str, tuple[str, Parameters]] = {
+    "relu": ("ReLU", {}),
+    "relu6": ("Clip", {0: 0.0, 1: 6.0}),
+    "sigmoid": ("Sigmoid", {}),
+    "hswish": ("HardSwish", {0: 1 / 6, 1: 0.5}),
+    "hsigmoid": ("HardSigmoid", {0: 1 / 6, 1: 0.5}),
+}
 
 
 def to_ncnn(module: nn.Module, input_shape: tuple[int, int, int], metadata: Mapping[str, str] | None = None) -> bytes:
@@ -197,8 +204,8 @@ class _Layers:
         return self._unary(operator.activation, made, f"{operator.output}.{operator.activation}")
 
     def _unary(self, kind: str, blob: str, name: str) -> str:
-        layer = {"relu": "ReLU", "relu6": "Clip", "sigmoid": "Sigmoid"}[kind]
-        return self._layer(layer, [blob], name, RELU6 if kind == "relu6" else {})
+        layer, parameters = ALONE[kind]
+        return self._layer(layer, [blob], name, parameters)
 
     def _average_pool(self, operator: AveragePool) -> str:
         top, bottom, left, right = operator.padding

@@ -58,6 +58,24 @@ class _QuantizedGraph:
             self.dequantize(tensor, f"{tensor}.read")
         return f"{tensor}.read"
 
+    def read_scaled(self, tensor: str, factor: float) -> str:
+        """Name of factor * the tensor as float32: the same integers, read with another scale."""
+        scale = np.array(self.quantization[tensor].scale * factor, np.float32)
+        name = f"{tensor}.times.{factor:.3g}"
+        parts = [f"{tensor}.stored", self.graph.weight(f"{name}.scale", scale), f"{tensor}.zero_point"]
+        self.graph.add("DequantizeLinear", parts, name)
+        return name
+
+    def scalar(self, name: str, value: float) -> str:
+        """Name of a positive constant, stored as activations are and read as float32."""
+        parts = [
+            self.graph.weight(f"{name}.stored", np.array(255, np.uint8)),
+            self.graph.weight(f"{name}.scale", np.array(value / 255, np.float32)),
+            self.graph.weight(f"{name}.zero_point", np.array(0, np.uint8)),
+        ]
+        self.graph.add("DequantizeLinear", parts, f"{name}.read")
+        return f"{name}.read"
+
     def store(self, tensor: str, made: str, alike: str | None = None) -> None:
         """Stores float32 values under the tensor's name, with the parameters of `alike` or else its own."""
         parameters = self.quantization[alike or tensor]
@@ -90,8 +108,13 @@ class _QuantizedGraph:
 
 def _emit(graph: _QuantizedGraph, operator: Operator) -> None:
     """The operator, without the activation in it: storing clips to the range, which ends where the activation does."""
-    inputs = [graph.read(name) for name in operator.inputs]
     made, add = f"{operator.output}.made", graph.graph.add
+    if isinstance(operator, Unary) and operator.kind == "hsigmoid":
+        # x / 6 + 1 / 2; storing clips it to 0 to 1.
+        add("Add", [graph.read_scaled(operator.input, 1 / 6), graph.scalar(f"{operator.output}.half", 0.5)], made)
+        graph.store(operator.output, made)
+        return
+    inputs = [graph.read(name) for name in operator.inputs]
     match operator:
         case Convolution():
             add("Conv", [*inputs, *graph.weights(operator)], made, **convolution_attributes(operator))
@@ -101,6 +124,8 @@ def _emit(graph: _QuantizedGraph, operator: Operator) -> None:
             add({"add": "Add", "mul": "Mul"}[operator.kind], inputs, made)
         case Unary(kind="sigmoid"):
             add("Sigmoid", inputs, made)
+        case Unary(kind="hswish"):
+            add("HardSwish", inputs, made)
         case Unary(kind="relu" | "relu6" as kind):
             activate(graph.graph, kind, inputs[0], made)
         case AveragePool():

@@ -99,6 +99,10 @@ def emit(graph: Graph, operator: Operator) -> None:
             _activate(graph, name, operator)
         case Unary(kind="sigmoid"):
             graph.add("Sigmoid", [operator.input], operator.output)
+        case Unary(kind="hswish"):
+            graph.add("HardSwish", [operator.input], operator.output)
+        case Unary(kind="hsigmoid"):
+            graph.add("HardSigmoid", [operator.input], operator.output, alpha=1 / 6, beta=0.5)
         case Unary(kind="relu" | "relu6" as kind):
             activate(graph, kind, operator.input, operator.output)
         case AveragePool():

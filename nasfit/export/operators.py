@@ -17,7 +17,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nasfit.export.program import AveragePool, Binary, Convolution, Flatten, GlobalMean, Linear, Operator, Unary
+from nasfit.export.program import (
+    AveragePool,
+    Binary,
+    Convolution,
+    Flatten,
+    GlobalMean,
+    Linear,
+    Operator,
+    Unary,
+    UnaryKind,
+)
 from nasfit.export.traced_call import TracedCall
 
 ReadModule = Callable[[TracedCall, Any], Operator | str]
@@ -140,7 +150,7 @@ def _dropout(call: TracedCall) -> str:
     return call.tensor()
 
 
-def _unary(kind: Literal["relu", "relu6", "sigmoid"]) -> ReadCall:
+def _unary(kind: UnaryKind) -> ReadCall:
     return lambda call: Unary(kind, call.tensor(), call.name)
 
 
@@ -190,6 +200,8 @@ MODULES: dict[type[nn.Module], ReadModule] = {
     nn.ReLU: _as_module(_unary("relu")),
     nn.ReLU6: _as_module(_unary("relu6")),
     nn.Sigmoid: _as_module(_unary("sigmoid")),
+    nn.Hardswish: _as_module(_unary("hswish")),
+    nn.Hardsigmoid: _as_module(_unary("hsigmoid")),
     nn.Dropout: _as_module(_same),
     nn.Identity: _as_module(_same),
 }
@@ -205,6 +217,8 @@ FUNCTIONS: dict[object, ReadCall] = {
     torch.relu: _unary("relu"),
     functional.relu: _unary("relu"),
     functional.relu6: _unary("relu6"),
+    functional.hardswish: _unary("hswish"),
+    functional.hardsigmoid: _unary("hsigmoid"),
     functional.dropout: _dropout,
     functional.adaptive_avg_pool2d: _adaptive_pool_call,
     torch.flatten: _flatten_call,

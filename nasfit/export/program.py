@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 Activation = Literal["none", "relu", "relu6"]
+UnaryKind = Literal["relu", "relu6", "sigmoid", "hswish", "hsigmoid"]
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,12 @@ class Binary:
 
 @dataclass(frozen=True)
 class Unary:
-    """An activation that no operator before it could take in."""
+    """An activation that no operator before it could take in.
 
-    kind: Literal["relu", "relu6", "sigmoid"]
+    hsigmoid: x / 6 + 1 / 2, from 0 to 1. hswish: x * hsigmoid(x) (Howard et al. 2019, section 5.2).
+    """
+
+    kind: UnaryKind
     input: str
     output: str
 

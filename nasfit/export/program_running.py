@@ -24,9 +24,17 @@ from nasfit.export.program import (
     Operator,
     Program,
     Unary,
+    UnaryKind,
 )
 
 Change = Callable[[str, Tensor], Tensor]
+_UNARY: dict[UnaryKind, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "relu6": functional.relu6,
+    "sigmoid": torch.sigmoid,
+    "hswish": functional.hardswish,
+    "hsigmoid": functional.hardsigmoid,
+}
 
 
 def run_program(program: Program, images_BCHW: Tensor, change: Change | None = None) -> dict[str, Tensor]:
@@ -80,7 +88,7 @@ def _(operator: Binary, left: Tensor, right: Tensor) -> Tensor:
 
 @_run.register
 def _(operator: Unary, value: Tensor) -> Tensor:
-    return torch.sigmoid(value) if operator.kind == "sigmoid" else _activated(value, operator.kind)
+    return _UNARY[operator.kind](value)
 
 
 @_run.register
@@ -103,9 +111,7 @@ def _(operator: Flatten, value: Tensor) -> Tensor:
 
 
 def _activated(value: Tensor, activation: Activation) -> Tensor:
-    if activation == "none":
-        return value
-    return torch.relu(value) if activation == "relu" else value.clamp(0.0, 6.0)
+    return value if activation == "none" else _UNARY[activation](value)
 
 
 def _padded(maps_BCHW: Tensor, padding: tuple[int, int, int, int]) -> Tensor:

@@ -10,7 +10,7 @@ Shapes: B batch, C channels, H and W pixels, O output channels.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from nasfit.errors import TrialFailure, UsageError
-from nasfit.export.program import Convolution, Flatten, Linear, Operator, Program, Unary
+from nasfit.export.program import Binary, Convolution, Flatten, Linear, Operator, Program, Unary
 from nasfit.export.program_running import run_program
 
 LOWEST, HIGHEST = -128, 127
@@ -44,8 +44,12 @@ class Parameters:
         return stored
 
 
-# The output of a sigmoid is known before it is seen; both engines have kernels for these parameters alone.
-SIGMOID_PARAMETERS = Parameters(1 / 256, LOWEST)
+# The outputs of sigmoids are known before they are seen. Of the smooth one both engines have kernels for these
+# parameters alone; the hard one reaches 1.
+SIGMOID_PARAMETERS = {
+    "sigmoid": Parameters(1 / 256, LOWEST),
+    "hsigmoid": Parameters(float(np.float32(1 / 255)), LOWEST),
+}
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,24 @@ def quantized_weight(operator: Convolution | Linear, input_scale: float) -> Quan
     )
 
 
+def quantizable(program: Program) -> Program:
+    """The same program, each hswish as the product x * hsigmoid(x): no engine here has an integer kernel for it.
+
+    XNNPACK leaves LiteRT's own HARD_SWISH in int8 to LiteRT, where it takes fifteen times as long as the product.
+    """
+    operators: list[Operator] = []
+    shapes = dict(program.shapes)
+    for operator in program.operators:
+        if isinstance(operator, Unary) and operator.kind == "hswish":
+            gate = f"{operator.output}.gate"
+            shapes[gate] = shapes[operator.input]
+            operators.append(Unary("hsigmoid", operator.input, gate))
+            operators.append(Binary("mul", (operator.input, gate), operator.output))
+        else:
+            operators.append(operator)
+    return replace(program, operators=tuple(operators), shapes=shapes)
+
+
 def calibrated(program: Program, images_BCHW: Tensor) -> Quantization:
     """Parameters for every tensor, from its smallest and largest value in float32 over the calibration pictures.
 
@@ -112,8 +134,8 @@ def parameters_for(low: float, high: float) -> Parameters:
 def _parameters(
     operator: Operator, tensors: dict[str, Parameters], ranges: dict[str, tuple[float, float]]
 ) -> Parameters:
-    if isinstance(operator, Unary) and operator.kind == "sigmoid":
-        return SIGMOID_PARAMETERS
+    if isinstance(operator, Unary) and operator.kind in SIGMOID_PARAMETERS:
+        return SIGMOID_PARAMETERS[operator.kind]
     if isinstance(operator, Flatten):
         return tensors[operator.input]
     return parameters_for(*ranges[operator.output])

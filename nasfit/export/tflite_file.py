@@ -142,6 +142,7 @@ OPTIONS = {
     "RELU": "",
     "RELU6": "",
     "LOGISTIC": "",
+    "HARD_SWISH": "HardSwishOptions",
     "QUANTIZE": "QuantizeOptions",
     "DEQUANTIZE": "DequantizeOptions",
 }

@@ -13,7 +13,7 @@ from typing import TypeGuard, TypeVar
 
 import numpy as np
 
-from nasfit.export.program import AveragePool, Convolution, Linear, Operator, Program
+from nasfit.export.program import AveragePool, Convolution, Linear, Operator, Program, Unary
 from nasfit.export.quantization import HIGHEST, LOWEST, Parameters, Quantization, quantized_weight
 from nasfit.export.tflite_file import Scale, TfliteFile
 from nasfit.export.tflite_windows import correction_HW
@@ -39,6 +39,10 @@ VERSIONS = {
 }
 
 
+# Of relu6(x + 3): steps that its sixth, from 0 to 1, takes over as they are.
+RAISED_PARAMETERS = Parameters(float(np.float32(6 / 255)), LOWEST)
+
+
 def write_tflite_int8(program: Program, quantization: Quantization, metadata: Mapping[str, str] | None = None) -> bytes:
     """As `to_tflite`, from a program and a quantization of it; input and outputs are float32."""
     return _Int8Writer(program, quantization).written(metadata)
@@ -58,9 +62,15 @@ class _Int8Writer(TfliteWriter):
         self.file = _Int8File()
         # Means that count the padding are never larger than those that do not.
         self.parameters = quantization.tensors | _renamed(quantization.tensors, counted)
+        hard = [one for one in program.operators if isinstance(one, Unary) and one.kind == "hsigmoid"]
+        self.parameters |= {f"{one.output}.raised": RAISED_PARAMETERS for one in hard}
 
     def activation(self, name: str, shape: Sequence[int], like: str) -> int:
         return self.file.tensor(name, shape, np.int8, _scale(self.parameters[like]))
+
+    def scalar(self, value: float) -> int:
+        scale = Scale(np.array(value / HIGHEST), np.array(0))
+        return self.file.constant(f"scalar{value:.3g}", np.array([HIGHEST], np.int8), scale)
 
     def weights(self, operator: Convolution | Linear, order: tuple[int, ...]) -> list[int]:
         input_scale = self.parameters[operator.input].scale

@@ -34,6 +34,7 @@ ACTIVATIONS: dict[Activation, int] = {
     "relu": schema.ActivationFunctionType.RELU,
     "relu6": schema.ActivationFunctionType.RELU6,
 }
+UNARY = {"relu": "RELU", "relu6": "RELU6", "sigmoid": "LOGISTIC", "hswish": "HARD_SWISH"}
 
 
 def to_tflite(module: nn.Module, input_shape: tuple[int, int, int], metadata: Mapping[str, str] | None = None) -> bytes:
@@ -65,7 +66,10 @@ class TfliteWriter:
         self._lists: dict[tuple[int, ...], int] = {}
 
     def activation(self, name: str, shape: Sequence[int], like: str) -> int:
-        """A new tensor of the file that holds values as the program's tensor `like` does; its number."""
+        """A new tensor of the file that holds values as the program's tensor `like` does; its number.
+
+        Of a hard sigmoid's output there is also the tensor before its division by 6, `<output>.raised`.
+        """
         return self.file.tensor(name, shape)
 
     def weights(self, operator: Convolution | Linear, order: tuple[int, ...]) -> list[int]:
@@ -75,6 +79,10 @@ class TfliteWriter:
             self.file.constant(f"{operator.output}.weight", weight.transpose(order)),
             self.file.constant(f"{operator.output}.bias", operator.bias_O),
         ]
+
+    def scalar(self, value: float) -> int:
+        """A positive number as a constant of the file, in the form of activations."""
+        return self.file.constant(f"scalar{value:.3g}", np.array([value], np.float32))
 
     def written(self, metadata: Mapping[str, str] | None) -> bytes:
         """The file's bytes; called once."""
@@ -110,8 +118,10 @@ class TfliteWriter:
             case Binary():
                 kind = {"add": "ADD", "mul": "MUL"}[operator.kind]
                 self._add(kind, operator, FusedActivationFunction=_fused(operator))
+            case Unary(kind="hsigmoid"):
+                self._hard_sigmoid(operator)
             case Unary():
-                self._add({"relu": "RELU", "relu6": "RELU6", "sigmoid": "LOGISTIC"}[operator.kind], operator)
+                self._add(UNARY[operator.kind], operator)
             case AveragePool():
                 self._average_pool(operator)
             case GlobalMean():
@@ -135,6 +145,14 @@ class TfliteWriter:
         else:
             weights = self.weights(operator, (0, 2, 3, 1))
             self._node("CONV_2D", [image, *weights], operator.output, 1 if operator.groups == 1 else 6, options)
+
+    def _hard_sigmoid(self, operator: Unary) -> None:
+        """relu6(x + 3) / 6."""
+        name = f"{operator.output}.raised"
+        raised = self.activation(name, self._shape(operator.input), name)
+        terms = [self.numbers[operator.input], self.scalar(3.0)]
+        self.file.operator("ADD", terms, [raised], FusedActivationFunction=ACTIVATIONS["relu6"])
+        self._node("MUL", [raised, self.scalar(1 / 6)], operator.output, 1, {})
 
     def _average_pool(self, operator: AveragePool) -> None:
         # SAME leaves padding out of the mean; where torch counts it, the zeros have to be there.

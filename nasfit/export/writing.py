@@ -13,7 +13,7 @@ from nasfit.export.ncnn_writer import write_ncnn
 from nasfit.export.onnx_int8 import write_onnx_int8
 from nasfit.export.onnx_writer import write_onnx
 from nasfit.export.program import Program
-from nasfit.export.quantization import calibrated
+from nasfit.export.quantization import calibrated, quantizable
 from nasfit.export.tflite_int8 import write_tflite_int8
 from nasfit.export.tflite_writer import write_tflite
 from nasfit.export.tracing import trace_program
@@ -62,7 +62,7 @@ def export_model(
         raise UsageError(
             "int8 needs pictures to see how large activations get; pass calibration_BCHW, some hundred normalised ones"
         )
-    return form.int8(trace_program(module, input_shape), metadata, calibration_BCHW)
+    return form.int8(quantizable(trace_program(module, input_shape)), metadata, calibration_BCHW)
 
 
 def _onnx_int8(program: Program, metadata: Metadata, pictures_BCHW: Tensor) -> bytes:

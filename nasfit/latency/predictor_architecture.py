@@ -19,7 +19,8 @@ from nasfit.errors import UsageError
 from nasfit.latency.predictor_form import Component, Encoded, Layout
 from nasfit.latency.predictor_terms import GROUPS, terms
 
-WHOLE = ("resolution", "channels", "stem_filters", "stem_stride", "head_filters", "classes", "activation")
+ENDS = ("stem_filters", "stem_stride", "head_filters", "hidden_filters")
+WHOLE = ("resolution", "channels", *ENDS, "classes", "activation")
 FIRST = ("op", "kernel", "SE ratio", "first skip", "filters", "filters before", "side")
 FURTHER = ("op", "kernel", "SE ratio", "skip", "filters", "side")
 BLOCK = (*FIRST, "skip", "layers")
@@ -172,7 +173,7 @@ def _values(architecture: Architecture) -> dict[tuple[int | None, str], Any]:
     for block, members in built.items():
         first, last = members[0], members[-1]
         found = (
-            last.op,
+            _op(last, architecture.activation),
             last.kernel,
             architecture.blocks[block].se_ratio,
             first.skip,
@@ -184,6 +185,16 @@ def _values(architecture: Architecture) -> dict[tuple[int | None, str], Any]:
         )
         values.update(((block, what), value) for what, value in zip(BLOCK, found, strict=True))
     return values
+
+
+def _op(layer: Layer, activation: str) -> str:
+    """The op, with what only some networks have: a hard squeeze-and-excitation, an activation of the block's own."""
+    words = [layer.op]
+    if layer.se_form == "hse":
+        words.append(layer.se_form)
+    if layer.activation != activation:
+        words.append(layer.activation)
+    return " ".join(words)
 
 
 def _column(place: tuple[int | None, str], values: list[Any], architectures: Sequence[Architecture]) -> Column:

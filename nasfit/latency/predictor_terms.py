@@ -41,7 +41,11 @@ def stages(architecture: Architecture) -> Iterator[Stage]:
         yield from _stages(layer)
     last = found[-1]
     yield Stage("pointwise", 1, 1, last.channels_out, ends[1], 1, last.resolution_out, last.resolution_out)
-    yield Stage("classifier", 1, 1, ends[1], architecture.classes, 1, 1, 1)
+    features = ends[1]
+    if architecture.hidden_filters:
+        yield Stage("classifier", 1, 1, features, architecture.hidden_filters, 1, 1, 1)
+        features = architecture.hidden_filters
+    yield Stage("classifier", 1, 1, features, architecture.classes, 1, 1, 1)
 
 
 def terms(architecture: Architecture) -> dict[tuple[str, str], float]:

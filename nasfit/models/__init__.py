@@ -1,5 +1,6 @@
 """Architecture -> `torch.nn.Module`."""
 
+from nasfit.models.inheriting import Inheritance, inherited, require_kin
 from nasfit.models.network import (
     BN_EPSILON,
     BN_MOMENTUM,
@@ -16,12 +17,15 @@ from nasfit.models.network import (
 __all__ = [
     "BN_EPSILON",
     "BN_MOMENTUM",
+    "Inheritance",
     "MobileLayer",
     "Network",
     "SqueezeExcitation",
     "build",
     "calm",
+    "inherited",
     "initialise",
     "madds_count",
     "parameter_count",
+    "require_kin",
 ]

@@ -19,6 +19,7 @@ BN_EPSILON = 1e-3
 BN_MOMENTUM = 0.01
 
 Activation = Callable[[], nn.Module]
+ACTIVATIONS: dict[str, Activation] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "hswish": nn.Hardswish}
 
 
 def build(
@@ -46,22 +47,24 @@ def build(
 
 
 class Network(nn.Module):
-    """Stem, layers in order, head, global mean, classifier."""
+    """Stem, layers in order, head, global mean, classifier (after a hidden layer where the architecture has one)."""
 
     def __init__(self, architecture: Architecture, dropout: float = 0.0, same_padding: bool = False) -> None:
         super().__init__()
-        activation: Activation = nn.ReLU6 if architecture.activation == "relu6" else nn.ReLU
+        activation = ACTIVATIONS[architecture.activation]
         conv = partial(conv_bn, same_padding=same_padding)
         plan = layers(architecture)
         self.architecture = architecture
         self.stem = nn.Sequential(
             *conv(architecture.channels, architecture.stem_filters, 3, stride=architecture.stem_stride), activation()
         )
-        self.layers = nn.Sequential(*(MobileLayer(layer, activation, same_padding) for layer in plan))
+        self.layers = nn.Sequential(*(MobileLayer(layer, same_padding) for layer in plan))
         self.head = nn.Sequential(*conv(plan[-1].channels_out, architecture.head_filters, 1), activation())
         self.pool = nn.AdaptiveAvgPool2d(1)
+        features, hidden = architecture.head_filters, architecture.hidden_filters
+        between = [nn.Linear(features, hidden), activation()] if hidden else []
         self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Dropout(dropout), nn.Linear(architecture.head_filters, architecture.classes)
+            nn.Flatten(), *between, nn.Dropout(dropout), nn.Linear(hidden or features, architecture.classes)
         )
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
@@ -73,9 +76,9 @@ class Network(nn.Module):
 class MobileLayer(nn.Module):
     """One layer: convolutions, squeeze-and-excitation where it has one, and its skip."""
 
-    def __init__(self, layer: Layer, activation: Activation, same_padding: bool = False) -> None:
+    def __init__(self, layer: Layer, same_padding: bool = False) -> None:
         super().__init__()
-        conv = partial(conv_bn, same_padding=same_padding)
+        conv, activation = partial(conv_bn, same_padding=same_padding), ACTIVATIONS[layer.activation]
         inside = layer.channels_inside
         before: list[nn.Module] = []
         after: list[nn.Module] = []
@@ -86,7 +89,8 @@ class MobileLayer(nn.Module):
                 before += [*conv(layer.channels_in, inside, 1), activation()]
             before += [*conv(inside, inside, layer.kernel, stride=layer.stride, groups=inside), activation()]
             after += conv(inside, layer.channels_out, 1)
-        squeeze = [SqueezeExcitation(inside, layer.squeeze)] if layer.squeeze else []
+        gate: Activation = nn.Hardsigmoid if layer.se_form == "hse" else nn.Sigmoid
+        squeeze = [SqueezeExcitation(inside, layer.squeeze, gate)] if layer.squeeze else []
         self.body = nn.Sequential(*before, *squeeze, *after)
         self.skip: nn.Module | None = None
         if layer.skip == "identity":
@@ -101,15 +105,15 @@ class MobileLayer(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Channels scaled by sigmoid(expand(relu(reduce(mean))))."""
+    """Channels scaled by gate(expand(relu(reduce(mean)))); gate: sigmoid, or hard sigmoid in MobileNetV3."""
 
-    def __init__(self, channels: int, squeeze: int) -> None:
+    def __init__(self, channels: int, squeeze: int, gate: Activation = nn.Sigmoid) -> None:
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.reduce = nn.Conv2d(channels, squeeze, 1)
         self.activation = nn.ReLU()
         self.expand = nn.Conv2d(squeeze, channels, 1)
-        self.gate = nn.Sigmoid()
+        self.gate = gate()
 
     def forward(self, maps_BCHW: Tensor) -> Tensor:
         """Maps of the same shape."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nasfit.latency import NOISE_FLOOR, tied
 from nasfit.objective import pareto_front
+from nasfit.report.families import any_of, by_family, family, together
 from nasfit.report.front_answer import front_answer
 from nasfit.report.headline import Answer, Tile, margin
 from nasfit.report.reliability import proxy_lines
@@ -53,7 +54,7 @@ def _unfinished(story: Story) -> Answer:
         Tile("Latency", ms(leader.latency_ms), f"limit {limit}"),
     )
     headline = f"Not finished. Best so far: trial {leader.number}, {_pair(leader)}, within the limit of {limit}."
-    told = (go_on, "There is no final training, test or comparison with MobileNetV2 yet.")
+    told = (go_on, "There is no final training, test or comparison with published networks yet.")
     return Answer("unfinished", headline, tiles, told, _doubts(story))
 
 
@@ -83,7 +84,8 @@ def _found(story: Story, result: Result, best: Contender) -> Answer:
     ]
     sentences = [_speed_words(best, result.baselines), _gain_words(best, result.baselines, story.test_pictures)]
     if not result.baselines:
-        sentences = ["No MobileNetV2 could be trained beside it, so there is nothing to compare with."]
+        sentences = ["No published network could be trained beside it, so there is nothing to compare with."]
+    sentences += _apart(best, result.baselines)
     sentences += [_passed_over(first, limit) for first in result.found[: result.found.index(best)]]
     if best.fp32_accuracy is not None:
         lost = points(best.accuracy - best.fp32_accuracy)
@@ -112,17 +114,17 @@ def _verdict(best: Contender, baselines: tuple[Contender, ...], pictures: int | 
     rival = max(as_fast, key=lambda b: b.accuracy, default=None)
     if rival is not None and rival.accuracy >= best.accuracy:
         how = "as fast" if same_speed(rival, best) else "faster"
-        return "worse", f"Not better than MobileNetV2: {rival.name} is {how} and at least as accurate."
+        return "worse", f"Not better than {family(rival)}: {rival.name} is {how} and at least as accurate."
     matched = _matched(best, baselines)
     if matched and matched.latency_ms > best.latency_ms and not same_speed(matched, best):
         times = ratio(matched.latency_ms, best.latency_ms)
-        return "better", f"Better than MobileNetV2: {times} as fast at equal or better accuracy."
+        return "better", f"Better than {together(baselines)}: {times} as fast at equal or better accuracy."
     if rival is None:
-        return "unclear", "Faster than every MobileNetV2 trained beside it, and less accurate than each."
+        return "unclear", f"Faster than every {any_of(baselines)} trained beside it, and less accurate than each."
     ahead, noise = best.accuracy - rival.accuracy, margin(best.accuracy, rival.accuracy, pictures)
     if noise is not None and ahead <= noise:
-        return "unclear", f"No clear difference from MobileNetV2: {points(ahead)} is inside the noise of the test."
-    return "better", f"Better than MobileNetV2 at equal latency: {points(ahead)}."
+        return "unclear", f"No clear difference from {family(rival)}: {points(ahead)} is inside the noise of the test."
+    return "better", f"Better than {together(baselines)} at equal latency: {points(ahead)}."
 
 
 def _matched(best: Contender, baselines: tuple[Contender, ...]) -> Contender | None:
@@ -141,19 +143,22 @@ def _against(best: Contender, baselines: tuple[Contender, ...]) -> list[Tile]:
     faster, matched = speedup(best, baselines), _matched(best, baselines)
     if faster is not None and matched is not None:
         text = "a tie" if same_speed(best, matched) else f"{faster:.2f}×"
-        tiles.append(Tile("Speed against MobileNetV2", text, f"of {matched.name}, at equal or better accuracy"))
+        tiles.append(
+            Tile(f"Speed against {any_of(baselines)}", text, f"of {matched.name}, at equal or better accuracy")
+        )
     better, rival = gain(best, baselines), _rival(best, baselines)
     if better is not None and rival is not None:
-        tiles.append(Tile("Accuracy against MobileNetV2", points(better), f"over {rival.name}, at least as fast"))
+        label = f"Accuracy against {any_of(baselines)}"
+        tiles.append(Tile(label, points(better), f"over {rival.name}, at least as fast"))
     return tiles
 
 
 def _speed_words(best: Contender, baselines: tuple[Contender, ...]) -> str:
     matched = _matched(best, baselines)
     if matched is None:
-        return "Every MobileNetV2 trained beside it is more accurate."
+        return f"Every {any_of(baselines)} trained beside it is more accurate."
     who = f"{matched.name} ({percent(matched.accuracy)}, {ms(matched.latency_ms)})"
-    tail = "the most accurate MobileNetV2 that it equals or beats in accuracy"
+    tail = f"the most accurate {any_of(baselines)} that it equals or beats in accuracy"
     tail += f" ({points(best.accuracy - matched.accuracy)})"
     if same_speed(best, matched):
         return f"As fast as {who}, {tail}: a tie within the {NOISE} noise of latencies or their intervals."
@@ -165,15 +170,32 @@ def _speed_words(best: Contender, baselines: tuple[Contender, ...]) -> str:
 def _gain_words(best: Contender, baselines: tuple[Contender, ...], pictures: int | None) -> str:
     rival = _rival(best, baselines)
     if rival is None:
-        return "No MobileNetV2 trained beside it is as fast."
+        return f"No {any_of(baselines)} trained beside it is as fast."
     ahead = best.accuracy - rival.accuracy
     text = f"{points(ahead)} against {rival.name} ({percent(rival.accuracy)}, {ms(rival.latency_ms)}), the most "
-    text += "accurate MobileNetV2 that is at least as fast"
+    text += f"accurate {any_of(baselines)} that is at least as fast"
     noise = margin(best.accuracy, rival.accuracy, pictures)
     if noise is None or pictures is None:
         return text + "."
     inside = "inside" if abs(ahead) <= noise else "outside"
     return f"{text}; {inside} the ±{100 * noise:.2f} points (95 %) that {pictures:,} test pictures leave open."
+
+
+def _apart(best: Contender, baselines: tuple[Contender, ...]) -> list[str]:
+    """The same two comparisons with each family alone, where there are several."""
+    families = by_family(baselines)
+    told = []
+    for name, members in families.items() if len(families) > 1 else ():
+        matched, rival = _matched(best, members), _rival(best, members)
+        speed = "every width is more accurate"
+        if matched is not None:
+            times = "as fast" if same_speed(best, matched) else f"{ratio(matched.latency_ms, best.latency_ms)} as fast"
+            speed = f"{times} as {matched.name} at equal or better accuracy"
+        accuracy = "no width is as fast"
+        if rival is not None:
+            accuracy = f"{points(best.accuracy - rival.accuracy)} over {rival.name}, at least as fast"
+        told.append(f"Against {name} alone: {speed}; {accuracy}.")
+    return told
 
 
 def _tested(story: Story) -> str:
@@ -191,4 +213,12 @@ def _doubts(story: Story) -> tuple[str, ...]:
     if story.result:
         doubts += [f"{name} dropped out: {reason}" for name, reason in story.result.failures.items()]
         doubts += [f"{c.name}: {warning}" for c in story.result.contenders for warning in c.warnings]
+        doubts += [_head_start(c) for c in story.result.contenders if c.inherited]
     return tuple(doubts)
+
+
+def _head_start(contender: Contender) -> str:
+    return (
+        f"{contender.name} began its final training with {100 * contender.inherited:.0f} % of its parameters trained "
+        f"already, the baselines with none: part of any gain over them is that head start"
+    )

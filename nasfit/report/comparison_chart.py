@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from nasfit.report.families import lines
 from nasfit.report.marks import Point, along, labels, mark, square
 from nasfit.report.story import Story
 from nasfit.report.svg import Frame, drawing, element, path, spread, text
@@ -12,7 +13,7 @@ from nasfit.search import Contender, Result
 
 
 def comparison_chart(story: Story) -> Markup | None:
-    """Found networks, baselines joined by a line, and the limit; None before the finale."""
+    """Found networks, baselines of a family joined by a line, and the limit; None before the finale."""
     result, target_ms = story.result, story.settings.target_ms
     if result is None or not result.contenders:
         return None
@@ -24,9 +25,8 @@ def comparison_chart(story: Story) -> Markup | None:
     )
     body = frame.axes("latency, ms", "test accuracy, %", 100)
     body += Markup("").join(frame.limit(limit) for limit in limits)
-    joined = [_at(frame, c) for c in sorted(result.baselines, key=lambda c: c.latency_ms)]
-    if len(joined) > 1:
-        body += path(joined, "line baseline")
+    joined = [[_at(frame, one) for one in line] for line in lines(result.baselines)]
+    body += Markup("").join(path(line, "line baseline") for line in joined if len(line) > 1)
     for contender in sorted(everyone, key=lambda c: c.origin):
         body += _contender(frame, contender, best=_is_best(result, contender))
     body += _names(frame, result, target_ms, joined)
@@ -46,10 +46,11 @@ def _contender(frame: Frame, contender: Contender, *, best: bool) -> Markup:
     return bars + mark(at, "found best" if best else "found", tip, 8.0 if best else 6.0)
 
 
-def _names(frame: Frame, result: Result, target_ms: float, joined: list[Point]) -> Markup:
+def _names(frame: Frame, result: Result, target_ms: float, joined: list[list[Point]]) -> Markup:
     """Names beside the points; the answer's is placed first."""
     order = sorted(result.contenders, key=lambda c: (not _is_best(result, c), c.origin != "found"))
-    places = labels(frame, [c.name for c in order], [_at(frame, c) for c in order], target_ms, along(joined))
+    obstacles = [box for line in joined for box in along(line)]
+    places = labels(frame, [c.name for c in order], [_at(frame, c) for c in order], target_ms, obstacles)
     body = Markup("")
     for contender, label in zip(order, places, strict=True):
         kind = "found-text" if contender.origin == "found" else "baseline-text"

@@ -19,7 +19,8 @@ class Tile:
 class Answer:
     """The top of the report.
 
-    kind: `better`, `unclear`, `worse` (against MobileNetV2), `none` (no network meets the limit) or `unfinished`.
+    kind: `better`, `unclear`, `worse` (against the published networks), `none` (no network meets the limit) or
+    `unfinished`.
     """
 
     kind: str

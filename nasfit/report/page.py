@@ -11,6 +11,7 @@ from nasfit.report import evidence, reliability, tables
 from nasfit.report.answer import answer
 from nasfit.report.comparison_chart import comparison_chart
 from nasfit.report.controller_chart import controller_chart
+from nasfit.report.families import together
 from nasfit.report.search_charts import cost_chart, front_chart, reward_chart
 from nasfit.report.story import Story
 
@@ -37,6 +38,7 @@ def page(story: Story) -> str:
         answer=answer(story),
         charts=charts,
         best=None if result is None or result.best is None else result.contenders[result.best],
+        baselines=together(result.baselines) if result else None,
         comparison=tables.comparison(result) if result and result.contenders else None,
         doubted=bool(result and any(contender.warnings for contender in result.contenders)),
         files=tables.files(result) if result and result.contenders else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
+from nasfit.report.families import lines
 from nasfit.report.marks import along
 from nasfit.report.placement import Box, placed
 from nasfit.report.story import Story
@@ -79,8 +80,8 @@ def _comparison(panel: Any, story: Story) -> None:
     assert story.result is not None, "asked for after the finale only"
     panel.set(xlabel="latency, ms", ylabel="test accuracy after final training, %", title="Final comparison")
     _limits(panel, story)
-    for group, color, shape in ((story.result.baselines, BASELINE, "s-"), (story.result.found, FOUND, "o")):
-        order = sorted(group, key=lambda c: c.latency_ms)
+    baselines = [(line, BASELINE, "s-") for line in lines(story.result.baselines)]
+    for order, color, shape in (*baselines, (story.result.found, FOUND, "o")):
         if not order:
             continue
         errors = [[c.latency_ms - c.low_ms for c in order], [c.high_ms - c.latency_ms for c in order]]
@@ -110,8 +111,8 @@ def _name(panel: Any, story: Story) -> None:
 
     limit = panel.transData.transform((story.settings.target_ms, 0))[0]
     edge = Box(frame.x0, height - frame.y1, frame.x1, height - frame.y0)
-    line = along([down(_at(c)) for c in sorted(story.result.baselines, key=lambda c: c.latency_ms)])
-    obstacles = [Box(limit - 8, edge.top, limit + 8, edge.bottom), *line]
+    joined = [box for line in lines(story.result.baselines) for box in along([down(_at(c)) for c in line])]
+    obstacles = [Box(limit - 8, edge.top, limit + 8, edge.bottom), *joined]
     places = placed([c.name for c in order], [down(_at(c)) for c in order], edge, size=size, obstacles=obstacles)
     for contender, place in zip(order, places, strict=True):
         x, y = panel.transData.inverted().transform((place.x, height - place.y))

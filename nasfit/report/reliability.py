@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nasfit.report.story import Story
 from nasfit.report.wording import MINUS, counted
 from nasfit.search.proxy import FEWEST, WORRYING, ProxyCheck
+from nasfit.study import TrialState
 
 
 def proxy_words(check: ProxyCheck) -> Iterator[str]:
@@ -37,6 +38,23 @@ def shortcuts(story: Story) -> Iterator[str]:
             yield f"{sentence[0].upper()}{sentence[1:]}."
     if story.stopping:
         yield story.stopping
+    yield from score_words(story)
+
+
+def score_words(story: Story) -> Iterator[str]:
+    """How each zero-cost score that the search looked at ranks the networks it trained, and what was dropped by one."""
+    if story.scores:
+        found = ", ".join(
+            f"{name} no order" if one is None else f"{name} {_tau(one.tau)} ({_tau(one.low)} to {_tau(one.high)})"
+            for name, one in story.scores.items()
+        )
+        yield (
+            f"Scores of untrained networks against the accuracies of the {counted(len(story.complete), 'network')} "
+            f"trained here (Kendall's tau, 90 %): {found}."
+        )
+    if story.settings.screen != "none":
+        dropped = sum(t.state is TrialState.PRUNED and t.latency_ms is None for t in story.trials)
+        yield f"The screen ({story.settings.screen}) dropped {counted(dropped, 'proposal')} untrained."
 
 
 def proxy_lines(story: Story) -> Iterator[str]:

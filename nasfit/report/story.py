@@ -16,9 +16,11 @@ from nasfit.search.lookups import look_seconds
 from nasfit.search.proposing import DIAGNOSTICS
 from nasfit.search.proxy import DOCUMENT as PROXY
 from nasfit.search.random_share import random_share
+from nasfit.search.rank_agreement import Agreement
 from nasfit.search.stopping import stopping_regret
 from nasfit.search.warm_start import DOCUMENT as WARM_START
 from nasfit.search.warm_start import warm_start_text
+from nasfit.search.zero_cost import kept_scores, score_agreements, scores_wanted
 from nasfit.study import Study, Trial, TrialState
 from nasfit.tasks import open_saved
 
@@ -32,7 +34,8 @@ class Story:
     split, None where it cannot be told. looks: latencies looked up before training, and the seconds they took. proxy:
     how well short training ranked. exponent, warm_start: what was calibrated and taken over, in one sentence each.
     controller: what a PPO strategy told of each update, oldest first. stopping: what ending trainings early saved and
-    may have missed, None where none may be ended.
+    may have missed, None where none may be ended. scores: how each zero-cost score that the study looks at ranks its
+    trained networks, None where there is no order.
     """
 
     title: str
@@ -50,6 +53,7 @@ class Story:
     warm_start: str | None = None
     controller: tuple[Mapping[str, float], ...] = ()
     stopping: str | None = None
+    scores: Mapping[str, Agreement | None] = field(default_factory=dict)
 
     @property
     def stopped(self) -> tuple[Trial, ...]:
@@ -117,6 +121,7 @@ def story_of(study: Study) -> Story:
         exponent=exponent_text(exponent) if exponent else None,
         warm_start=warm_start_text(warm_start) if warm_start else None,
         controller=tuple(study.document(DIAGNOSTICS) or ()),
+        scores=score_agreements(trials, kept_scores(study), scores_wanted(settings)),
         stopping=None if settings.stopping == "none" else _stopping(trials, goal),
     )
 

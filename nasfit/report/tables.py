@@ -89,7 +89,7 @@ def blocks(architecture: Architecture) -> Table:
         block = named.get(row.part)
         words = ("–",) * 6
         if block is not None:
-            ratio = ratio_text(block.se_ratio)
+            ratio = ratio_text(block.se_ratio) + (" hard" if block.se_form == "hse" else "")
             words = (
                 block.op,
                 f"{block.kernel}×{block.kernel}",
@@ -151,7 +151,7 @@ def states(story: Story) -> Table:
     meaning = {
         TrialState.COMPLETE: "trained and measured",
         TrialState.STOPPED: "measured, trained in part: the accuracy to expect at the end could not matter",
-        TrialState.PRUNED: "measured, slower than the limit allows, not trained",
+        TrialState.PRUNED: "not trained: slower than the limit allows, beyond a bound, or dropped by the screen",
         TrialState.FAILED: "could not be evaluated; reasons below",
         TrialState.RUNNING: "proposed, not finished",
     }

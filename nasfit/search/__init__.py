@@ -1,18 +1,29 @@
 """The search: ask -> evaluate -> reward -> tell -> record, then the finale. The only joint of the house."""
 
-from nasfit.search.entrants import BASELINE_WIDTHS, promotions
-from nasfit.search.events import Event, FinaleStep, Finished, Noted, Planned, Prepared, TrialFinished
+from nasfit.search.entrants import promotions
+from nasfit.search.events import (
+    Event,
+    FinaleStep,
+    Finished,
+    Noted,
+    Planned,
+    Prepared,
+    ProxyChosen,
+    ProxyStep,
+    TrialFinished,
+)
 from nasfit.search.goal import goal_of, judged
 from nasfit.search.loop import best_under, front_of
 from nasfit.search.plan import Plan, extreme
 from nasfit.search.proxy import ProxyCheck, ProxyPair
+from nasfit.search.proxy_choice import ProxyChoice
+from nasfit.search.proxy_study import ProxySettings, check_proxy
 from nasfit.search.result import Contender, RandomShare, Result, gain, speedup
 from nasfit.search.run import run_search, versions
 from nasfit.search.settings import MAY_CHANGE, Settings
 from nasfit.search.table import TableSearch, search_table
 
 __all__ = [
-    "BASELINE_WIDTHS",
     "MAY_CHANGE",
     "Contender",
     "Event",
@@ -23,13 +34,18 @@ __all__ = [
     "Planned",
     "Prepared",
     "ProxyCheck",
+    "ProxyChoice",
+    "ProxyChosen",
     "ProxyPair",
+    "ProxySettings",
+    "ProxyStep",
     "RandomShare",
     "Result",
     "Settings",
     "TableSearch",
     "TrialFinished",
     "best_under",
+    "check_proxy",
     "extreme",
     "front_of",
     "gain",

@@ -104,6 +104,7 @@ def _contender(
         onnx=file.onnx,
         peak_memory_mb=latency.peak_memory_mb,
         fp32_accuracy=final.get("fp32_accuracy"),
+        inherited=final.get("inherited", 0.0),
         over_bounds=over_bounds(latency.size_bytes, latency.peak_memory_mb, setup.settings),
         warnings=tuple(latency.warnings),
     )

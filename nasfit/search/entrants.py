@@ -1,24 +1,20 @@
-"""Who takes part in the finale: the search's winners and the published networks beside them."""
+"""Who takes part in the finale: the search's winners, and the published networks beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from nasfit.architecture import published
 from nasfit.errors import StudyError
-from nasfit.latency import Measurement
 from nasfit.objective import Front
+from nasfit.search.baselines import baselines, baselines_within
 from nasfit.search.loop import front_of
-from nasfit.search.measuring import measured
 from nasfit.search.setup import Setup
 from nasfit.study import Trial, TrialState
 
-BASELINE_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0)
-FAR_SLOWER = 3.0  # baselines slower than this many targets tell nothing about the limit
-AS_FAST = 1.2  # baselines by the cheaper stride rule are there to be as fast as the limit asks
 FASTER = (0.7, 0.5)  # also trained: the best networks within these shares of the winner's latency
 FRONT_POINTS = 5  # of a front: networks trained fully, one a limit
+FRONT_BASELINES = 3  # and limits that each family of published networks has a width for
 CLOSE = 0.95  # a winner nearer to the limit than this may miss it as exported: a reserve below it is trained too
 
 
@@ -71,7 +67,7 @@ def entrants(setup: Setup) -> list[Entrant]:
     if known:
         return [Entrant(**entrant) for entrant in known]
     found = [Entrant(f"found-{place}", "found", text) for place, text in enumerate(_winners(setup), start=1)]
-    chosen = found + _baselines(setup)
+    chosen = found + _beside(setup, found[0].architecture)
     setup.study.put_document("entrants", [asdict(entrant) for entrant in chosen])
     return chosen
 
@@ -99,10 +95,10 @@ def _front_winners(setup: Setup, front: Front) -> list[Trial]:
     return [trial for trial in hopeful if trial in still or trial.architecture not in long_run]
 
 
-def _limits(front: Front) -> list[float]:
+def _limits(front: Front, number: int = FRONT_POINTS) -> list[float]:
     """Spread evenly in ratio, the highest first."""
-    step = (front.high_ms / front.low_ms) ** (1 / (FRONT_POINTS - 1))
-    return [front.high_ms / step**place for place in range(FRONT_POINTS)]
+    step = (front.high_ms / front.low_ms) ** (1 / (number - 1))
+    return [front.high_ms / step**place for place in range(number)]
 
 
 def _best_within(trials: Sequence[Trial], limits: Sequence[float], accuracies: Mapping[str, float]) -> list[Trial]:
@@ -129,31 +125,11 @@ def _fastest(setup: Setup) -> list[Trial]:
     return front_of(complete)
 
 
-def _baselines(setup: Setup) -> list[Entrant]:
-    """MobileNetV2 near the limit, by the study's stride rule; by the cheaper rule too where that makes it as fast."""
-    target_ms = setup.settings.target_ms
-    # A front ends at its upper limit: what is slower adds nothing to it.
-    far = AS_FAST if isinstance(setup.goal, Front) else FAR_SLOWER
-    own = {_baseline_name(width): setup.fitted(published("mobilenet-v2", width)) for width in BASELINE_WIDTHS}
-    cheap = {}
-    if setup.plan.strides == "late":
-        cheap = {
-            f"{_baseline_name(width)} early": setup.fitted(published("mobilenet-v2", width), strides="early")
-            for width in BASELINE_WIDTHS
-        }
-    networks = {
-        name: network for name, network in {**own, **cheap}.items() if name in own or network not in own.values()
-    }
-    latencies = measured(list(networks.values()), setup.instrument, cache=setup.study.measurements)
-    kept: list[Entrant] = []
-    for name, network in networks.items():
-        latency = latencies[str(network)]
-        reach = far if name in own else AS_FAST
-        near = isinstance(latency, Measurement) and latency.latency_ms <= reach * target_ms
-        if near or (name in own and len(kept) < 2):
-            kept.append(Entrant(name, "baseline", str(network)))
-    return kept
-
-
-def _baseline_name(width: float) -> str:
-    return f"mobilenet-v2 x{width:g}"
+def _beside(setup: Setup, winner: str) -> list[Entrant]:
+    """The published networks to compare with."""
+    if isinstance(front := setup.goal, Front):
+        beside = baselines_within(setup, _limits(front, FRONT_BASELINES))
+    else:
+        known = {trial.architecture: trial.latency_ms for trial in setup.study.trials() if trial.latency_ms}
+        beside = baselines(setup, known[winner])
+    return [Entrant(one.name, "baseline", str(one.network)) for one in beside]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from nasfit.architecture import Architecture
@@ -56,8 +56,28 @@ def screened(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
         yield looked_at
 
 
-def trained(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
-    """Trains measured trials, each network once, and yields them finished as they come; nothing is stored here."""
+def proxy_job(setup: Setup, architecture: str, seed: int, factor: float = 1.0) -> TrainingJob:
+    """The study's proxy training of a network, `factor` times as long."""
+    recipe = recipe_for(round(setup.plan.proxy_images * factor), len(setup.data.train.labels_N))
+    return TrainingJob(
+        architecture,
+        str(setup.data_directory),
+        recipe,
+        seed,
+        precision=setup.settings.precision,
+        model_format=setup.instrument.device.model_format,
+        pace=setup.plan.pace,
+    )
+
+
+Jobs = Callable[[Setup, str, int], TrainingJob]
+
+
+def trained(setup: Setup, trials: Sequence[Trial], make: Jobs = proxy_job) -> Iterator[Trial]:
+    """Trains measured trials, each network once, and yields them finished as they come; nothing is stored here.
+
+    make: the training of one network, from its text and a seed.
+    """
     groups: dict[str, list[Trial]] = {}
     # The longest first, so that no worker is left alone with a long one at the end.
     for trial in sorted(trials, key=lambda trial: -(trial.latency_ms or 0.0)):
@@ -68,15 +88,20 @@ def trained(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
     def jobs() -> Iterator[TrainingJob]:
         # Drawn one by one as workers become free, so that each bar is set by all that is known when its trial begins.
         for first, *_ in waiting:
-            bars.append(_bar(setup, first))
-            yield proxy_job(setup, first.architecture, first.seed, bar=bars[-1])
+            whole = make(setup, first.architecture, first.seed)
+            bars.append(_bar(setup, first, whole.recipe.images))
+            yield whole if bars[-1] is None else replace(whole, stops=(bars[-1].rule,))
 
-    timeout_s = max(120.0, PATIENCE * setup.plan.trial_s)
-    for index, value in setup.pool.run(run_training, jobs(), timeout_s=timeout_s):
+    for index, value in setup.pool.run(run_training, jobs(), timeout_s=patience_s(setup)):
         first, *repeats = waiting[index]
         finished = _with_accuracy(setup, first, value, bars[index])
         yield finished
         yield from (answered(trial, finished) for trial in repeats)
+
+
+def patience_s(setup: Setup) -> float:
+    """After so many seconds a training is taken for hung."""
+    return max(120.0, PATIENCE * setup.plan.trial_s)
 
 
 def answered(trial: Trial, original: Trial) -> Trial:
@@ -133,11 +158,11 @@ def over_bounds(size_bytes: int, peak_memory_mb: float | None, settings: Setting
     return None
 
 
-def _bar(setup: Setup, trial: Trial) -> Bar | None:
-    """Of a study that stops trainings: what the trial has to show on its way."""
+def _bar(setup: Setup, trial: Trial, images: int) -> Bar | None:
+    """Of a study that stops trainings: what the trial has to show on its way through `images`."""
     if setup.settings.stopping == "none":
         return None
-    return bar_for(trial, setup.study.trials([TrialState.COMPLETE]), setup.goal, setup.plan.proxy_images)
+    return bar_for(trial, setup.study.trials([TrialState.COMPLETE]), setup.goal, images)
 
 
 def _with_accuracy(setup: Setup, trial: Trial, value: TrainingResult | TrialFailure, bar: Bar | None) -> Trial:
@@ -160,20 +185,6 @@ def _with_accuracy(setup: Setup, trial: Trial, value: TrainingResult | TrialFail
         curve=value.curve,
         rung=rung,
         seconds={**trial.seconds, "train": value.seconds},
-    )
-
-
-def proxy_job(setup: Setup, architecture: str, seed: int, factor: float = 1.0, bar: Bar | None = None) -> TrainingJob:
-    """The study's proxy training of a network, `factor` times as long. bar: what it has to show to be finished."""
-    recipe = recipe_for(round(setup.plan.proxy_images * factor), len(setup.data.train.labels_N))
-    return TrainingJob(
-        architecture,
-        str(setup.data_directory),
-        recipe,
-        seed,
-        precision=setup.settings.precision,
-        model_format=setup.instrument.device.model_format,
-        stops=() if bar is None else (bar.rule,),
     )
 
 

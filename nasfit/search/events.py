@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nasfit.search.plan import Plan
+from nasfit.search.proxy_choice import ProxyChoice
 from nasfit.search.result import Result
 from nasfit.search.settings import Settings
 from nasfit.study import Trial
@@ -34,6 +35,21 @@ class Noted:
 
 
 @dataclass(frozen=True)
+class ProxyStep:
+    """A training of the proxy check is stored: how many of how many."""
+
+    done: int
+    of: int
+
+
+@dataclass(frozen=True)
+class ProxyChosen:
+    """The proxy check is done."""
+
+    choice: ProxyChoice
+
+
+@dataclass(frozen=True)
 class TrialFinished:
     """One trial is stored. best: the most accurate under the limit so far. left_s: of the search's share."""
 
@@ -59,4 +75,4 @@ class Finished:
     result: Result
 
 
-Event = Prepared | Planned | Noted | TrialFinished | FinaleStep | Finished
+Event = Prepared | Planned | Noted | ProxyStep | ProxyChosen | TrialFinished | FinaleStep | Finished

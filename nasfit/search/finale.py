@@ -6,20 +6,20 @@ Every finished piece of work is stored at once, so an interrupted finale goes on
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from nasfit.architecture import Architecture, count
 from nasfit.errors import StudyError, TrialFailure
 from nasfit.search.entrants import Entrant, hopefuls, promotions
 from nasfit.search.evaluate import proxy_job
 from nasfit.search.events import FinaleStep
-from nasfit.search.plan import PROMOTION_SHARE
+from nasfit.search.inherited import closest, digest, ready_parents, weights_of
+from nasfit.search.plan import MOST_EPOCHS, PROMOTION_SHARE
 from nasfit.search.setup import Setup
 from nasfit.study import TrialState
 from nasfit.training import Recipe, TrainingJob, recipe_for, run_training, training_speed
 
 PROMOTED, PROMOTION_FACTOR = 5, 3.0
-MOST_EPOCHS = 60
 LEAST_EPOCHS = 1.0
 
 
@@ -30,6 +30,10 @@ def promoted(setup: Setup) -> Iterator[FinaleStep]:
         return
     wanted = [trial.architecture for trial in best if trial.architecture not in promotions(setup)]
     jobs = [proxy_job(setup, text, setup.settings.seed + 1, PROMOTION_FACTOR) for text in wanted]
+    if setup.settings.final_start == "inherited":
+        _forget_weights(setup, except_of=[trial.architecture for trial in best])
+        kept = [str(setup.study.path / _promoted_weights(text)) for text in wanted]
+        jobs = [replace(job, weights=weights) for job, weights in zip(jobs, kept, strict=True)]
     yield FinaleStep("promotion", len(best) - len(wanted), len(best))
     for done, (index, value) in enumerate(setup.pool.run(run_training, jobs), start=len(best) - len(wanted) + 1):
         if not isinstance(value, TrialFailure):
@@ -39,8 +43,9 @@ def promoted(setup: Setup) -> Iterator[FinaleStep]:
 
 def _affordable_promotions(setup: Setup) -> int:
     """At most `PROMOTED`, as the promotion's share of the budget allows."""
-    complete = setup.study.trials([TrialState.COMPLETE])
-    seconds = [trial.seconds["train"] for trial in complete if "train" in trial.seconds]
+    # Trials of another evaluator are trained more briefly than alone.
+    alone = setup.study.trials([TrialState.COMPLETE]) if setup.plan.evaluator == "standalone" else []
+    seconds = [trial.seconds["train"] for trial in alone if "train" in trial.seconds]
     one_s = PROMOTION_FACTOR * (sum(seconds) / len(seconds) if seconds else setup.plan.trial_s)
     return min(PROMOTED, int(PROMOTION_SHARE * setup.settings.budget_s * setup.pool.workers / one_s))
 
@@ -63,6 +68,8 @@ def trained_fully(setup: Setup, chosen: list[Entrant], left_s: float) -> Iterato
             weights=str(setup.study.path / entrant.weights),
             precision=setup.settings.precision,
             model_format=setup.instrument.device.model_format,
+            start=_head_start(setup, entrant),
+            pace=setup.plan.pace,
         )
         for entrant in waiting
     ]
@@ -74,13 +81,36 @@ def trained_fully(setup: Setup, chosen: list[Entrant], left_s: float) -> Iterato
         yield FinaleStep(f"training on {recipe.images:,} pictures each", len(finals), len(chosen))
 
 
+def _promoted_weights(architecture: str) -> str:
+    return f"models/promoted-{digest(architecture)}.safetensors"
+
+
+def _forget_weights(setup: Setup, except_of: list[str]) -> None:
+    """Removes those of earlier promotions, so that there are never more than of one."""
+    models = setup.study.path / "models"
+    models.mkdir(exist_ok=True)
+    kept = {setup.study.path / _promoted_weights(text) for text in except_of}
+    for file in set(models.glob("promoted-*.safetensors")) - kept:
+        file.unlink()
+
+
+def _head_start(setup: Setup, entrant: Entrant) -> str | None:
+    """The trained weights nearest to a network that the search found, where it may start from any."""
+    if setup.settings.final_start != "inherited" or entrant.origin != "found":
+        return None
+    files = {text: _promoted_weights(text) for text in promotions(setup)}
+    files |= {text: weights_of(text) for text in ready_parents(setup) if text not in files}
+    return str(setup.study.path / files[closest(entrant.architecture, list(files))]) if files else None
+
+
 def _final_images(setup: Setup, chosen: list[Entrant], left_s: float, pictures: int) -> int:
     """As many pictures as the rest of the budget allows; decided once, so that all entrants get the same."""
     known = setup.study.document("final_images")
     if known:
         return int(known)
     jobs = [
-        TrainingJob(entrant.architecture, str(setup.data_directory), Recipe(images=0), seed=0) for entrant in chosen
+        TrainingJob(entrant.architecture, str(setup.data_directory), Recipe(images=0), seed=0, pace=setup.plan.pace)
+        for entrant in chosen
     ]
     speeds = [value for _, value in setup.pool.run(training_speed, jobs) if not isinstance(value, TrialFailure)]
     if not speeds:

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 
 from nasfit.objective import pareto_front
 from nasfit.search.evaluate import screened
-from nasfit.search.evaluators import evaluated
+from nasfit.search.evaluators import BATCH_SIZES, evaluated
 from nasfit.search.events import Noted, TrialFinished
 from nasfit.search.exponent import calibrate_exponent, exponent_of
 from nasfit.search.outcomes import Outcomes
 from nasfit.search.plan import SEARCH_SHARE
 from nasfit.search.proposing import keep_diagnostics, restored_strategy
+from nasfit.search.proxy_start import searched, trials_of_check
+from nasfit.search.screening import Screen, parted, screen_now
 from nasfit.search.setup import Setup
+from nasfit.search.zero_cost import keep_scores
 from nasfit.strategies import Strategy, Tokens, make_strategy
 from nasfit.study import Proposal, Trial, TrialState
 
@@ -34,20 +37,27 @@ def run_trials(setup: Setup) -> Iterator[TrialFinished | Noted]:
     outcomes = Outcomes.of(setup)
     strategy = restored_strategy(setup, outcomes)
     repeats = 0
+    screen = None
     while repeats < MOST_REPEATS and (number := _room(setup, deadline)) > 0:
         before = len(study.trials())
-        for event in _recorded(setup, deadline, _batch(setup, strategy, name, number)):
+        keep_scores(setup)
+        last, screen = screen, screen_now(setup)
+        if screen is not None and (last is None or screen.score != last.score):
+            yield Noted(screen.text)
+        for event in _recorded(setup, deadline, _batch(setup, strategy, name, number, screen)):
             strategy.tell([outcomes(event.trial)])
             yield event
         keep_diagnostics(setup, strategy)
         new = [trial for trial in study.trials()[before:] if trial.duplicate_of is None]
         repeats = 0 if new else repeats + 1
+    keep_scores(setup)
 
 
 def _begun(setup: Setup, deadline: _Deadline) -> Iterator[TrialFinished]:
     """The first batch of a new study, or what an interrupted run left: before any of it is told to the strategy."""
+    yield from _recorded(setup, deadline, trials_of_check(setup))
     finished = _rest(setup)
-    if not setup.study.trials() and (number := _room(setup, deadline)) > 0:
+    if not searched(setup) and (number := _room(setup, deadline)) > 0:
         source = make_strategy("random", setup.space.option_counts, seed=setup.settings.seed)
         finished = _batch(setup, source, "random", number)
     yield from _recorded(setup, deadline, finished)
@@ -83,15 +93,15 @@ class _Deadline:
 
 def _room(setup: Setup, deadline: _Deadline) -> int:
     """How many trials to train in the next batch: a few a worker, no more than time and limits allow."""
-    tried = setup.study.trials()
+    trials, tried = setup.study.trials(), searched(setup)
     left_s = deadline.left_s()
     if tried and left_s <= 0:
         # Also where nothing could be trained: pruned and failed trials cost time as well.
         return 0
-    seconds = [trial.seconds["train"] for trial in tried if "train" in trial.seconds]
+    seconds = [trial.seconds["train"] for trial in trials if "train" in trial.seconds]
     recent = seconds[-20:] or [setup.plan.trial_s]
     in_time = int(left_s * setup.pool.workers / (sum(recent) / len(recent)))
-    usual = 4 * setup.pool.workers
+    usual = BATCH_SIZES.get(setup.plan.evaluator, 4 * setup.pool.workers)
     first = RANDOM_HINTED if setup.settings.warm_start is not None else max(usual, RANDOM_TRAINED)
     room = min(usual if tried else first, in_time)
     if not seconds:
@@ -102,15 +112,18 @@ def _room(setup: Setup, deadline: _Deadline) -> int:
     return room
 
 
-def _batch(setup: Setup, source: Strategy, origin: str, wanted: int) -> Iterator[Trial]:
+def _batch(setup: Setup, source: Strategy, origin: str, wanted: int, screen: Screen | None = None) -> Iterator[Trial]:
     """Asks and measures until `wanted` networks are worth training, within reason, then trains these."""
     hopeful: list[Trial] = []
     asked = 0
     while len(hopeful) < wanted and asked < MOST_MEASURED * wanted:
-        tokens = source.ask(wanted - len(hopeful))
+        missing = wanted - len(hopeful)
+        tokens = source.ask(missing if screen is None else screen.wanted(missing))
         asked += len(tokens)
         proposals = [_proposal(setup, point, origin) for point in tokens]
-        for trial in screened(setup, setup.study.propose(proposals)):
+        hopes = list(parted(setup, screen, setup.study.propose(proposals)))
+        yield from (trial for trial in hopes if trial.state is not TrialState.RUNNING)
+        for trial in screened(setup, [trial for trial in hopes if trial.state is TrialState.RUNNING]):
             if trial.state is TrialState.RUNNING:
                 hopeful.append(trial)
             else:

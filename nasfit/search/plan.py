@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nasfit.architecture import Architecture, adapted, count, scaled
 from nasfit.errors import StudyError, TrialFailure, UsageError
 from nasfit.search.measuring import Instrument, measured
+from nasfit.search.pacing import chosen_precision, slowest_speed
 from nasfit.search.settings import Settings
 from nasfit.space import SearchSpace, Tokens
 from nasfit.tasks import ClassificationData
-from nasfit.training import Recipe, TrainingJob, training_speed
+from nasfit.training import Pace, Recipe, TrainingJob
 from nasfit.workers import Pool
 
 SEARCH_SHARE, PROMOTION_SHARE = 0.5, 0.12
 WANTED_TRIALS = 48
 PROXY_IMAGES = 20_000
 LEAST_IMAGES = 2_000
+# A full training passes over the pictures at most so often.
+MOST_EPOCHS = 60
 
 # From fast to slow networks. Late halvings are worth more accuracy at equal latency than wide early ones.
 RUNGS = ((0.35, "early"), (0.35, "late"), (0.5, "late"), (0.75, "late"), (1.0, "late"))
@@ -34,7 +37,10 @@ class Plan:
     """What the calibration chose, for one study.
 
     speed: images a second that one worker trains a network near the limit at, estimated. trial_s: seconds of one trial.
-    smallest_ms, middle_ms, largest_ms: measured latencies across the space. evaluator: where accuracies come from.
+    smallest_ms, middle_ms, largest_ms: measured latencies across the space. evaluator: where accuracies come from,
+    evaluator_reason: and why, empty in a study of an earlier version. proxy_reason: why trials are so long, where a
+    check of the search's own said so. train_precision, progressive: see `Pace`; precision_gain: how many times as fast
+    bf16 trains here as fp32, None where it was not tried.
     """
 
     width: float
@@ -47,6 +53,16 @@ class Plan:
     middle_ms: float
     largest_ms: float
     evaluator: str = "standalone"
+    evaluator_reason: str = ""
+    proxy_reason: str = ""
+    train_precision: str = "fp32"
+    precision_gain: float | None = None
+    progressive: bool = False
+
+    @property
+    def pace(self) -> Pace:
+        """How all networks of the study are trained."""
+        return Pace(self.train_precision, self.progressive)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, as the study keeps them."""
@@ -61,6 +77,12 @@ class Plan:
         )
         pace = f"about {self.trial_s:.0f} s at {self.speed:,.0f} a second"
         yield f"a trial trains on {self.proxy_images:,} pictures, {pace}"
+        if self.precision_gain is not None:
+            yield f"trains in {self.train_precision}: bf16 is {self.precision_gain:.2g} times as fast as fp32 here"
+        if self.proxy_reason:
+            yield f"that length: {self.proxy_reason}"
+        if self.evaluator_reason:
+            yield f"accuracies: {self.evaluator} ({self.evaluator_reason})"
         if self.largest_ms <= settings.target_ms:
             yield (
                 f"warning: every network of the space meets {settings.target_ms:g} ms; "
@@ -90,14 +112,24 @@ def calibrate(
         if plan is not None and latencies["smallest_ms"] > ROOM * settings.target_ms:
             break
         # Training slows about as inference does, and what is trained is near the limit or below it.
-        speed = _speed(at.fitted(middle), directory, pool) * max(1.0, latencies["middle_ms"] / settings.target_ms)
+        slowed = max(1.0, latencies["middle_ms"] / settings.target_ms)
+        job = TrainingJob(str(at.fitted(middle)), str(directory), Recipe(images=0), seed=0)
+        speed = slowest_speed(job, pool) * slowed
         affordable = int(core_seconds / WANTED_TRIALS * speed)
         if plan is not None and affordable < LEAST_SHARE * wanted_images:
             break
-        images = wanted_images
-        if settings.proxy_images is None:
-            images = min(wanted_images, max(LEAST_IMAGES, affordable))
-        plan = Plan(width, strides, data.resolution, images, speed, images / speed, **latencies)
+        images = _images(settings, wanted_images, affordable)
+        plan = Plan(
+            width,
+            strides,
+            data.resolution,
+            images,
+            speed,
+            images / speed,
+            smallest_ms=latencies["smallest_ms"],
+            middle_ms=latencies["middle_ms"],
+            largest_ms=latencies["largest_ms"],
+        )
     assert plan is not None, "there is always a first rung"
     if plan.smallest_ms > settings.target_ms:
         raise UsageError(
@@ -105,7 +137,17 @@ def calibrate(
             f"at width {plan.width:g} takes {plan.smallest_ms:.3g} ms on {settings.device!r}; "
             f"ask for {plan.smallest_ms * 1.2:.2g} ms or more, or lower --width or --resolution"
         )
-    return plan
+    precision, gain = chosen_precision(settings, _Rung(plan.width, plan.strides, data).fitted(middle), directory, pool)
+    if precision == "bf16" and gain is not None:
+        speed = plan.speed * gain
+        images = _images(settings, wanted_images, int(core_seconds / WANTED_TRIALS * speed))
+        plan = replace(plan, speed=speed, proxy_images=images, trial_s=images / speed)
+    return replace(plan, train_precision=precision, precision_gain=gain, progressive=settings.progressive)
+
+
+def _images(settings: Settings, wanted: int, affordable: int) -> int:
+    """Images that a trial trains on: those wanted or, unless they were asked for, those affordable."""
+    return wanted if settings.proxy_images is not None else min(wanted, max(LEAST_IMAGES, affordable))
 
 
 @dataclass(frozen=True)
@@ -165,14 +207,3 @@ def _rungs(settings: Settings, resolution: int) -> list[tuple[float, str]]:
     if wanted == "early":
         return [(width, "early") for width in sorted({width for width, _ in RUNGS})]
     return [rung for rung in RUNGS if wanted in (None, rung[1])]
-
-
-def _speed(network: Architecture, directory: Path, pool: Pool) -> float:
-    """The slowest worker's training speed while all of them train, images a second."""
-    job = TrainingJob(str(network), str(directory), Recipe(images=0), seed=0)
-    speeds = []
-    for _, value in pool.run(training_speed, [job] * pool.workers, timeout_s=300):
-        if isinstance(value, TrialFailure):
-            raise StudyError(f"a trial training could not run: {value}")
-        speeds.append(value)
-    return float(min(speeds))

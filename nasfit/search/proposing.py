@@ -8,6 +8,7 @@ from nasfit.search.lookups import StudyLookups
 from nasfit.search.outcomes import Outcomes
 from nasfit.search.setup import Setup
 from nasfit.search.warm_start import hints
+from nasfit.search.zero_cost import score_hints
 from nasfit.strategies import Strategy, make_strategy
 
 DIAGNOSTICS = "controller"
@@ -28,7 +29,7 @@ def restored_strategy(setup: Setup, outcomes: Outcomes) -> Strategy:
         goal=setup.goal,
         groups=setup.space.groups,
         lookups=StudyLookups(setup),
-        accuracy_hints=accuracy_hints,
+        accuracy_hints=(*accuracy_hints, *score_hints(setup)),
         latency_hints=latency_hints,
     )
     for batch in study.batches():

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from nasfit.architecture import Architecture, count
 from nasfit.errors import TrialFailure
-from nasfit.latency.ranking_correlations import kendall
 from nasfit.search.entrants import Entrant
-from nasfit.search.evaluate import proxy_job
+from nasfit.search.evaluators import ALONE
 from nasfit.search.events import FinaleStep
 from nasfit.search.plan import PROMOTION_SHARE
+from nasfit.search.rank_agreement import Agreement, agreement
 from nasfit.search.result import Contender
 from nasfit.search.setup import Setup
 from nasfit.study import TrialState
@@ -25,7 +22,6 @@ from nasfit.training import run_training
 PROXIES, DOCUMENT = "proxies", "proxy"
 # From so many networks on the correlation is judged, and below this it is a warning.
 FEWEST, WORRYING = 5, 0.5
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -56,29 +52,27 @@ class ProxyCheck:
     @property
     def tau(self) -> float | None:
         """Kendall's tau-b of the two orders, -1 to 1; None where one of them does not vary."""
-        return self._tau(np.arange(len(self.pairs)))
+        return None if (found := self._agreement) is None else found.tau
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """90 % interval of tau: networks drawn again with replacement (percentile bootstrap, fixed seed)."""
-        number = len(self.pairs)
-        draws = np.random.default_rng(0).integers(0, number, (RESAMPLES, number)) if number else np.empty((0, 0))
-        taus = [tau for places_N in draws if (tau := self._tau(places_N)) is not None]
-        if self.tau is None or not taus:
-            return None
-        return float(np.quantile(taus, 0.05)), float(np.quantile(taus, 0.95))
+        return None if (found := self._agreement) is None else (found.low, found.high)
 
-    def _tau(self, places_N: np.ndarray) -> float | None:
-        chosen = [self.pairs[place] for place in places_N]
-        tau = kendall([pair.proxy for pair in chosen], [pair.full for pair in chosen])
-        return None if math.isnan(tau) else tau
+    @property
+    def _agreement(self) -> Agreement | None:
+        return agreement([pair.proxy for pair in self.pairs], [pair.full for pair in self.pairs])
 
 
 def proxies_trained(setup: Setup, chosen: Sequence[Entrant]) -> Iterator[FinaleStep]:
-    """Trains the baselines as trials are trained, the smallest first, as far as the promotion's budget goes."""
+    """Trains the baselines as trials are trained, the smallest first, as far as the promotion's budget goes.
+
+    None where trials are scored within a batch: then the check is left to the search's own networks.
+    """
     proxies: dict[str, float | None] = dict(setup.study.document(PROXIES) or {})
-    wanted = _affordable(setup, [entrant for entrant in chosen if entrant.name not in proxies])
-    jobs = [proxy_job(setup, entrant.architecture, setup.settings.seed) for entrant in wanted]
+    make = ALONE.get(setup.plan.evaluator)
+    wanted = _affordable(setup, [entrant for entrant in chosen if entrant.name not in proxies]) if make else []
+    jobs = [make(setup, entrant.architecture, setup.settings.seed) for entrant in wanted if make]
     what, everything = "short training of the baselines", len(proxies) + len(wanted)
     if wanted:
         yield FinaleStep(what, len(proxies), everything)
@@ -98,7 +92,7 @@ def keep_pairs(setup: Setup, contenders: Sequence[Contender]) -> None:
         short = known.get(contender.architecture, proxies.get(contender.name))
         if short is not None:
             pairs.append(ProxyPair(contender.name, short, contender.accuracy))
-        elif contender.name not in proxies:
+        elif contender.name not in proxies and setup.plan.evaluator in ALONE:
             left_out.append(contender.name)
     setup.study.put_document(DOCUMENT, ProxyCheck(tuple(pairs), tuple(left_out)).as_json())
 

@@ -15,9 +15,10 @@ class Contender:
 
     origin: `found` or `baseline`. latency_ms: of the exported file; low_ms, high_ms: its interval. accuracy: top-1 on
     the test set, 0 to 1, of the file that ships; fp32_accuracy: of the network before it became an int8 file, else
-    None. size_bytes: of the file; peak_memory_mb: of the network in its engine, where the device tells. over_bounds:
-    which bound on file or memory it breaks. parity: largest relative difference between exported file and module. file,
-    weights: names in the study directory; onnx: the same network as ONNX, None where `file` is that.
+    None. inherited: share of its parameters, 0 to 1, that its final training began with trained; baselines begin with
+    fresh ones. size_bytes: of the file; peak_memory_mb: of the network in its engine, where the device tells.
+    over_bounds: which bound on file or memory it breaks. parity: largest relative difference between exported file and
+    module. file, weights: names in the study directory; onnx: the same network as ONNX, None where `file` is that.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Contender:
     onnx: str | None = None
     peak_memory_mb: float | None = None
     fp32_accuracy: float | None = None
+    inherited: float = 0.0
     over_bounds: str | None = None
     warnings: tuple[str, ...] = ()
 

@@ -16,6 +16,7 @@ import torch
 import nasfit
 from nasfit.devices import open_device
 from nasfit.errors import StudyError
+from nasfit.search.choosing import with_evaluator
 from nasfit.search.data import prepared
 from nasfit.search.delivery import compared
 from nasfit.search.entrants import entrants
@@ -27,6 +28,7 @@ from nasfit.search.loop import run_trials
 from nasfit.search.measuring import Instrument
 from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
 from nasfit.search.proxy import keep_pairs, proxies_trained
+from nasfit.search.proxy_start import with_proxy
 from nasfit.search.random_share import random_share
 from nasfit.search.result import Contender, Result
 from nasfit.search.settings import MAY_CHANGE, Settings
@@ -63,12 +65,15 @@ def run_search(settings: Settings, path: Path, space: SearchSpace | None = None)
         predictor = predictor_for(instrument, Path(settings.predictor)) if settings.predictor else None
         with Pool(settings.workers or available_cores()) as pool:
             with _timed(study, "calibration"):
-                plan = _plan(study) or calibrate(settings, space, data, directory, instrument, pool)
+                plan = _plan(study) or with_evaluator(
+                    calibrate(settings, space, data, directory, instrument, pool), settings
+                )
                 study.put_document("plan", plan.as_json())
             setup = Setup(settings, plan, space, data, directory, instrument, pool, study, predictor)
             yield Planned(plan, settings)
             if settings.warm_start is not None:
                 yield Noted(warm_start_text(study.document(WARM_START)))
+            setup = yield from with_proxy(setup)
             yield from run_trials(setup)
             yield from _finished(setup)
 

@@ -136,8 +136,8 @@ class SearchSpace:
                 except ArchitectureError as error:
                     raise ArchitectureError(f"block {number} of the network: {error}") from error
         found = self.decode(tokens)
-        ends = ("stem_filters", "stem_stride", "head_filters", "resolution", "channels", "classes", "activation")
-        for what in ends:
+        ends = ("stem_filters", "stem_stride", "head_filters", "hidden_filters")
+        for what in (*ends, "resolution", "channels", "classes", "activation"):
             if getattr(found, what) != getattr(architecture, what):
                 raise ArchitectureError(
                     f"{what} is {getattr(architecture, what)!r}; space {self.name!r} has {getattr(found, what)!r}"

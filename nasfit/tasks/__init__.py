@@ -4,9 +4,10 @@
 on disk and shared by worker processes as read-only memory maps. Nothing here imports torch.
 """
 
-from nasfit.tasks.dataset import ClassificationData, Images, Labels, Split, from_arrays
+from nasfit.tasks.dataset import ClassificationData, Split, from_arrays, joined
 from nasfit.tasks.loading import MAX_RESOLUTION, MIN_RESOLUTION, NAMES, find, load
 from nasfit.tasks.metric import LABEL_SMOOTHING, LOSS, top1
+from nasfit.tasks.pixels import Gathered, Images, Labels, Pixels
 from nasfit.tasks.saved import open_saved, save
 
 __all__ = [
@@ -16,11 +17,14 @@ __all__ = [
     "MIN_RESOLUTION",
     "NAMES",
     "ClassificationData",
+    "Gathered",
     "Images",
     "Labels",
+    "Pixels",
     "Split",
     "find",
     "from_arrays",
+    "joined",
     "load",
     "open_saved",
     "save",

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasfit.errors import DataError
-from nasfit.tasks.dataset import Images, Split
+from nasfit.tasks.dataset import Split
+from nasfit.tasks.pixels import Images
 from nasfit.tasks.sources import ArraySource
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

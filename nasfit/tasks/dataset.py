@@ -13,25 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nasfit.errors import DataError
-
-Images = NDArray[np.uint8]
-Labels = NDArray[np.int64]
+from nasfit.tasks.pixels import Labels, Pixels, chained
 
 # Rows read at a time where a whole split is passed over: bounds memory at 512 px to 50 MB.
 _ROWS = 64
+# More than these change no mean that matters, and take minutes to pass over.
+_MEASURED = 100_000
+# A split smaller than this, in bytes, may be copied by every worker.
+_COPIED = 1 << 29
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Pictures and their labels, in an order that is already shuffled: every prefix is a fair sample.
 
-    `images_NHWC` is uint8 and may be a read-only memmap; `labels_N` is int64, indices into the data's `classes`.
+    `images_NHWC` is uint8 and may be a read-only memmap, or bring pictures as they are indexed; `labels_N` is int64,
+    indices into the data's `classes`.
     """
 
-    images_NHWC: Images
+    images_NHWC: Pixels
     labels_N: Labels
 
     def __post_init__(self) -> None:
@@ -55,7 +57,8 @@ class ClassificationData:
     """A named set of pictures in train, validation and test splits; build it with `load` or `from_arrays`.
 
     The validation split gives the reward of a search; the test split is for the final figure only.
-    `mean` and `std` are per channel over the train split, in units of 0..1 (a pixel divided by 255); `std` is never
+    `mean` and `std` are per channel over the train split (its first 100,000 pictures, a fair sample), in units of 0..1
+    (a pixel divided by 255); `std` is never
     below 1/255. `fingerprint` is a hash of classes, labels and decoded pixels: equal fingerprints mean
     equal data (another version of Pillow may decode a JPEG to other pixels).
     `notes` are sentences for the user: what was skipped, carved or replaced. `directory` is where `open_saved` finds
@@ -117,11 +120,28 @@ def from_arrays(
     return ClassificationData(name, classes, train, validation, test, notes, mean, std, fingerprint)
 
 
-def channel_statistics(images_NHWC: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, in units of 0..1; std is at least 1/255 so it can be divided by."""
+def joined(first: Split, second: Split) -> Split:
+    """The pictures of both: copied into one array where they are few, else brought from where they are."""
+    images: Pixels
+    if all(isinstance(split.images_NHWC, np.ndarray) and _bytes(split) < _COPIED for split in (first, second)):
+        images = np.concatenate([first.images_NHWC[:], second.images_NHWC[:]])
+    else:
+        images = chained(first.images_NHWC, second.images_NHWC)
+    return Split(images, np.concatenate([np.asarray(first.labels_N), np.asarray(second.labels_N)]))
+
+
+def _bytes(split: Split) -> int:
+    return int(np.prod(split.images_NHWC.shape))
+
+
+def channel_statistics(images_NHWC: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, in units of 0..1; std is at least 1/255 so it can be divided by.
+
+    Of the first 100,000 pictures; a split is shuffled.
+    """
     channels = images_NHWC.shape[3]
     total, squares, count = np.zeros(channels), np.zeros(channels), 0
-    for rows in _slices(len(images_NHWC)):
+    for rows in _slices(min(len(images_NHWC), _MEASURED)):
         pixels = images_NHWC[rows].reshape(-1, channels).astype(np.float64)
         total += pixels.sum(axis=0)
         squares += (pixels * pixels).sum(axis=0)

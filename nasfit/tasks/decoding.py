@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from nasfit.tasks.dataset import Images
+from nasfit.tasks.pixels import Draws, Images
 
 # Only these decoders ever see a file, whatever its name: Pillow's others include one that starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 # Pillow's own limit of refusal (twice its limit of warning); 108-megapixel phone pictures pass.
 MAX_PIXELS = 178_956_970
+
+# Left, top, right, bottom, px.
+Box = tuple[float, float, float, float]
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -34,29 +38,25 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Pictures decoded between two looks at the results: bounds memory and the wait after Ctrl-C.
-_BLOCK = 1024
 
 
-def decode_all(paths: Sequence[str], resolution: int) -> Iterator[Images | str]:
-    """Decode with one thread a core, in the order of `paths`; each result as of `decode`."""
-    with quiet_pillow(), ThreadPoolExecutor(available_cores()) as pool:
-        for start in range(0, len(paths), _BLOCK):
-            yield from pool.map(lambda path: decode(path, resolution), paths[start : start + _BLOCK])
+def decode(file: str | BinaryIO, resolution: int, draws: Draws | None = None) -> Images | str:
+    """The picture as (resolution, resolution, 3) uint8, or the reason (a few words) why the file is none.
 
-
-def decode(path: str, resolution: int) -> Images | str:
-    """The picture as (resolution, resolution, 3) uint8, or the reason (a few words) why the file is none."""
+    Its centre square, or with `draws` the part of it that `window_of` says.
+    """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 return _too_large(image.size)
             if min(image.size) < 1:
                 return "no pixels"
-            # A JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves twice the pixels needed: photos cost a fraction.
-            image.draft(image.mode, (2 * resolution, 2 * resolution))
+            whole = image.size
+            window = _centre(whole) if draws is None else window_of(*whole, draws)
+            _draft(image, window, resolution * (2 if draws is None else 1))
             image.load()
-            small = _fitted(as_rgb(image), resolution)
+            box = _centre(image.size) if draws is None else _scaled(window, whole, image.size)
+            small = _fitted(as_rgb(image), resolution, box)
             turn = _UPRIGHT.get(_orientation(image))
             return np.asarray(small.transpose(turn) if turn is not None else small)
     except Image.DecompressionBombError as error:
@@ -70,10 +70,10 @@ def decode(path: str, resolution: int) -> Images | str:
         return getattr(error, "strerror", None) or f"damaged ({error})"
 
 
-def shorter_side(path: str) -> int | None:
+def shorter_side(file: str | BinaryIO) -> int | None:
     """Pixels of the shorter side, from the header alone; None if it cannot be read."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(file, formats=FORMATS) as image:
             return min(image.size)
     except Exception:  # decode() names the reason later
         return None
@@ -106,17 +106,50 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _fitted(image: Image.Image, resolution: int) -> Image.Image:
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
+def window_of(width: int, height: int, draws: Draws) -> Box:
+    """A random part of a picture, px: 8 to 100 % of its area, between 3:4 and 4:3, anywhere.
+
+    The crop of Inception's training (Szegedy et al., "Going Deeper with Convolutions", section 6), as MnasNet's
+    published code has it; what would reach over an edge is cut, where that code draws again. `draws`: four numbers in
+    0..1 for area, ratio, left and top.
+    """
+    area = width * height * (0.08 + 0.92 * draws[0])
+    ratio = (4 / 3) ** (2 * draws[1] - 1)
+    wide = max(1, min(width, round((area * ratio) ** 0.5)))
+    high = max(1, min(height, round((area / ratio) ** 0.5)))
+    left, top = int(draws[2] * (width - wide + 1)), int(draws[3] * (height - high + 1))
+    return left, top, left + wide, top + high
+
+
+def _centre(size: tuple[int, int]) -> Box:
+    side = min(size)
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    return left, top, left + side, top + side
+
+
+def _scaled(window: Box, before: tuple[int, int], after: tuple[int, int]) -> Box:
+    across, down = after[0] / before[0], after[1] / before[1]
+    return window[0] * across, window[1] * down, window[2] * across, window[3] * down
+
+
+def _draft(image: Image.Image, window: Box, wanted: int) -> None:
+    """A JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves the window `wanted` px: photos cost a fraction.
+
+    For the centre square `wanted` is twice what is needed, of a random crop just that: what is seen once need not be
+    as smooth.
+    """
+    factor = max(1, int(min(window[2] - window[0], window[3] - window[1])) // wanted)
+    image.draft(image.mode, (image.width // factor, image.height // factor))
+
+
+def _fitted(image: Image.Image, resolution: int, box: Box) -> Image.Image:
     # reducing_gap: a cheap box reduction first, to three times the size; indistinguishable and several times faster.
     return image.resize((resolution, resolution), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
 
 
 def _fit_array(image_HWC: Images, resolution: int) -> Images:
     image = Image.fromarray(image_HWC[:, :, 0] if image_HWC.shape[2] == 1 else image_HWC)
-    return np.asarray(_fitted(image, resolution))
+    return np.asarray(_fitted(image, resolution, _centre(image.size)))
 
 
 def _orientation(image: Image.Image) -> int:

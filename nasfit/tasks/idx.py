@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from nasfit.errors import DataError
-from nasfit.tasks.dataset import Images, Split
+from nasfit.tasks.dataset import Split
+from nasfit.tasks.pixels import Images
 
 STEMS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 

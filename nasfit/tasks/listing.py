@@ -5,37 +5,17 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nasfit.errors import DataError
 from nasfit.tasks.decoding import EXTENSIONS
+from nasfit.tasks.flat_labels import labels_of_flat
+from nasfit.tasks.pictures import PART_OF, PARTS, Listing, Picture, published_test, shown
+from nasfit.tasks.stamps import digest
 
-PARTS = ("train", "validation", "test")
-_PART_OF = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 LAYOUT = "expected FOLDER/<class>/*.jpg, or FOLDER/train/<class>/*.jpg with val and test beside train"
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A file that should be a picture; `name` is relative to the root, `stamp` its size in bytes and time in ns."""
-
-    path: str
-    name: str
-    label: int
-    stamp: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All pictures of a folder by part, sorted by name; `skipped` are (file, reason)."""
-
-    classes: tuple[str, ...]
-    parts: dict[str, tuple[Picture, ...]]
-    skipped: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,51 +31,56 @@ def list_folder(root: Path) -> Listing:
 
     Hidden names are ignored; folders below a class belong to the class; links are followed, loops are not. Class
     names are compared in Unicode's composed form, so that a split copied through another file system still matches.
+    A validation or test folder of pictures without class folders, as ImageNet comes, takes its labels from a file
+    (see `flat_labels`).
     """
     folders, notes = _part_folders(root)
     found = {part: _files_by_class(root, folder) for part, folder in folders.items()}
+    trained = tuple(sorted(name for name, files in found["train"].items() if _pictures(files)))
+    flat = []
     for part in ("validation", "test"):
         if part in found and not any(_pictures(files) for files in found[part].values()):
-            notes.append(f"the folder of the {part} part has no pictures in class folders; carved from train instead")
-            del found[part]
+            by_label = _flat_files(root, folders[part], trained)
+            if by_label:
+                found[part] = by_label
+                flat.append(part)
+            else:
+                notes.append(f"the {part} part has no pictures in class folders; carved from train instead")
+                del found[part]
     classes = _checked_classes(root, found, notes)
     labels = {name: label for label, name in enumerate(classes)}
-    parts = {}
-    for part, by_class in found.items():
-        pictures = [
-            Picture(file.path, file.name, labels[name], file.stamp)
-            for name, files in by_class.items()
-            if name in labels
-            for file in _pictures(files)
-        ]
-        parts[part] = tuple(sorted(pictures, key=lambda picture: picture.name))
-    skipped = [
-        (file.name, file.reason)
-        for by_class in found.values()
-        for files in by_class.values()
-        for file in files
-        if file.reason is not None
-    ]
-    return Listing(classes, parts, (*_strays(root, [folders[part] for part in found]), *skipped), tuple(notes))
+    files = [(part, name, file) for part, by_class in found.items() for name in by_class for file in by_class[name]]
+    files.sort(key=lambda entry: entry[2].name)
+    parts: dict[str, list[Picture]] = {part: [] for part in found}
+    for part, name, file in files:
+        if file.reason is None and name in labels:
+            parts[part].append(Picture(file.path, file.name, labels[name], 0, file.stamp[0]))
+    skipped = [(file.name, file.reason) for part, _, file in files if file.reason is not None]
+    strays = _strays(root, [folders[part] for part in found if part not in flat])
+    stamps = (f"{part}\0{file.name}\0{file.stamp}" for part, _, file in files)
+    listing = Listing(classes, parts, (*strays, *skipped), tuple(notes), identity=digest(stamps))
+    return published_test(listing)
 
 
-def check_counts(root: Path, classes: tuple[str, ...], train_labels: list[int], parts: int, what: str) -> None:
-    """DataError unless every class has a picture in train for itself and for each part to be carved from it."""
-    sizes = Counter(train_labels)
-    few = [(name, sizes[label]) for label, name in enumerate(classes) if sizes[label] < parts]
-    if few:
-        named = ", ".join(f"{shown(name)!r} has {size}" for name, size in few[:5])
-        more = f" and {len(few) - 5} more classes" if len(few) > 5 else ""
-        raise DataError(
-            f"too few {what} in {shown(str(root))} to split: {named}{more}; every class needs at least {parts} "
-            f"({'one each for train, validation and test' if parts == 3 else 'in train'}). "
-            "Add pictures or remove the class"
-        )
+def imagenet_root(folder: Path) -> Path:
+    """Where train and val lie: `folder` itself, or below it as Kaggle packs ImageNet."""
+    for inner in ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC"):
+        if (folder / inner / "train").is_dir():
+            return folder / inner
+    return folder
 
 
-def shown(name: str) -> str:
-    """A file name that can be printed: bytes that are no UTF-8 become escapes."""
-    return name.encode("utf-8", "backslashreplace").decode()
+def _flat_files(root: Path, folder: Path, classes: tuple[str, ...]) -> dict[str, list[_File]]:
+    """Pictures that lie in `folder` itself by class, as a file of labels near it says; none where there is no file."""
+    files = [file for file in _walk(str(folder), folder.relative_to(root).as_posix(), set()) if _is_picture(file.name)]
+    labels = labels_of_flat(root, folder, [file.name for file in files if file.reason is None], classes)
+    by_class: dict[str, list[_File]] = {}
+    for file in files if labels else ():
+        name = labels.get(file.name)
+        if file.reason is None and name is None:
+            file = _File(file.path, file.name, file.stamp, "no label for it")
+        by_class.setdefault(name or "", []).append(file)
+    return by_class
 
 
 def _part_folders(root: Path) -> tuple[dict[str, Path], list[str]]:
@@ -108,7 +93,7 @@ def _part_folders(root: Path) -> tuple[dict[str, Path], list[str]]:
         raise DataError(f"{shown(str(root))} holds {what}; {LAYOUT}")
     parts: dict[str, Path] = {}
     for folder in folders:
-        part = _PART_OF.get(folder.name.lower())
+        part = PART_OF.get(folder.name.lower())
         if part in parts:
             raise DataError(f"{root} has both {parts[part].name} and {folder.name} as its {part} part; remove one")
         if part is not None:

@@ -7,17 +7,28 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from nasfit.errors import DataError, UnknownNameError, UsageError
 from nasfit.tasks import fashion_mnist
 from nasfit.tasks.cifar10 import cifar10_source
-from nasfit.tasks.dataset import ClassificationData, Split, channel_statistics, fingerprint_of
+from nasfit.tasks.dataset import ClassificationData, channel_statistics, fingerprint_of
 from nasfit.tasks.folder import folder_source
-from nasfit.tasks.listing import shown
-from nasfit.tasks.saved import FORMAT, is_saved, locked, open_saved, open_splits, replaced, write_facts, write_split
-from nasfit.tasks.sources import Parts, Progress, Source, digest
-from nasfit.tasks.splitting import SHARE, Rows, carve
+from nasfit.tasks.huggingface import HUB, hub_source, huggingface_source
+from nasfit.tasks.listing import imagenet_root
+from nasfit.tasks.pictures import shown
+from nasfit.tasks.saved import (
+    FORMAT,
+    drop_abandoned,
+    drop_pixels,
+    is_saved,
+    locked,
+    open_saved,
+    open_splits,
+    replaced,
+    write_facts,
+)
+from nasfit.tasks.shards import pattern_source, shards_source
+from nasfit.tasks.sources import Progress, Source, Wanted, Written
+from nasfit.tasks.stamps import digest
 
 NAMES = ("fashion-mnist", "fashion-mnist-small")
 MIN_RESOLUTION, MAX_RESOLUTION = 24, 512
@@ -30,6 +41,8 @@ def load(
     resolution: int | None = None,
     seed: int = 0,
     validation: float | None = None,
+    pictures: int | None = None,
+    stream: bool = False,
     fashion_places: Sequence[Path] = fashion_mnist.PLACES,
     progress: Progress | None = None,
 ) -> ClassificationData:
@@ -37,35 +50,51 @@ def load(
 
     `source` is "fashion-mnist" (the full set from `fashion_places`, else the shipped subset, which its name and notes
     say), "fashion-mnist-small" (the shipped subset), or a path to: CIFAR-10 in either layout (see `cifar10`), an idx
-    set such as torchvision's FashionMNIST/raw, or a folder of pictures (see `list_folder` for its two layouts). Names
-    win over paths; write ./fashion-mnist for a folder of that name.
+    set such as torchvision's FashionMNIST/raw, a folder of pictures (see `list_folder` for its layouts, ImageNet's
+    among them), WebDataset shards in a folder or by a brace pattern (see `shards`), or a Hugging Face data set on disk
+    (see `huggingface`); "hf:NAME" is one of the hub. Names win over paths; write ./fashion-mnist for a folder of that
+    name.
 
     `cache` is a directory to keep the decoded data in. A second call with unchanged files and the same arguments opens
     what the first one wrote; changed files are decoded to a new place beside it. Compare `fingerprint` to notice that.
+    A call that was interrupted goes on where it was. The disk has to hold all decoded pictures once.
 
     `resolution` is the height and width in pixels, 24 to 512. By default pictures that are all at most 64 px (shorter
     side) keep the largest's size, and others are brought to 64. `seed` decides the order and the carved splits.
 
     `validation` is the share of train that becomes the validation split where the source has none: 0.15 by default
-    (5,000 pictures of Fashion-MNIST and CIFAR-10), stratified, at most 10,000 pictures. A missing test split is carved
-    first: 15 % of train, at most 10,000. Each class keeps at least one picture in each split.
+    (5,000 pictures of Fashion-MNIST and CIFAR-10), stratified, at most 10,000 pictures, of 1,000,000 or more at most
+    50,000. A missing test split is carved first: 15 % of train, with the same limits. Each class keeps at least one
+    picture in each split. What is carved depends on the seed and on the pictures' sorted names alone.
+
+    `pictures` keeps so many of the training pictures, before anything is carved, as many of each class as of any other
+    while there are enough; only these are decoded.
+
+    `stream` keeps no pixels: pictures are checked once, and decoded whenever they are indexed. It needs a resolution.
 
     Raises UsageError for arguments out of range, UnknownNameError for a mistyped name, DataError for missing,
     unreadable or too few pictures and for a cache that cannot be written.
     """
-    _check_arguments(resolution, validation)
+    wanted = Wanted(resolution, seed, validation, pictures, stream)
+    _check_arguments(wanted)
     found = find(source, fashion_places)
-    key = digest([found.identity(), found.name, str(FORMAT), str(resolution), str(seed), str(validation)])
+    asked = [
+        str(resolution),
+        str(seed),
+        str(validation),
+        *([] if pictures is None else [str(pictures)]),
+        *["stream"] * stream,
+    ]
+    key = digest([found.identity(), found.name, str(FORMAT), *asked])
     directory = Path(cache) / f"{_slug(found.name)}-{key[:12]}"
     if is_saved(directory):
         return open_saved(directory)
     with locked(directory):
         # Another process may have built it while this one waited.
         if not is_saved(directory):
+            drop_abandoned(directory, _slug(found.name))
             with replaced(directory) as partial:
-                parts = found.read(resolution, seed, partial, progress)
-                share = found.validation_share() if validation is None else validation
-                _write(partial, found.name, parts, share)
+                _finish(partial, found.name, wanted, found.write(partial, wanted, progress))
     return open_saved(directory)
 
 
@@ -75,43 +104,42 @@ def find(source: str | Path, fashion_places: Sequence[Path] = fashion_mnist.PLAC
         return fashion_mnist.full(fashion_places)
     if source == "fashion-mnist-small":
         return fashion_mnist.small()
+    if str(source).startswith(HUB):
+        return hub_source(str(source).removeprefix(HUB))
     path = Path(source).expanduser()
+    if path.suffix == ".tar" and not path.is_dir():
+        return pattern_source(str(path))
     if path.is_file():
         raise DataError(f"{path} is a file; unpack it and give the folder")
     if not path.is_dir():
         raise _no_such(str(source), path)
-    return cifar10_source(path) or fashion_mnist.idx_source(path) or folder_source(path)
+    named = cifar10_source(path) or fashion_mnist.idx_source(path)
+    return named or huggingface_source(path) or shards_source(path) or folder_source(imagenet_root(path))
 
 
-def _write(directory: Path, name: str, parts: Parts, share: float) -> None:
-    rows = _rows(parts, share)
-    for part, (split, chosen) in rows.items():
-        write_split(directory, part, split, chosen, parts.channels)
-    for left in directory.glob("*.raw"):
-        left.unlink()
+def _finish(directory: Path, name: str, wanted: Wanted, written: Written) -> None:
+    """What follows from the written splits: mean, std, fingerprint."""
     splits = open_splits(directory)
     mean, std = channel_statistics(splits[0].images_NHWC)
-    fingerprint = fingerprint_of(parts.classes, splits)
-    write_facts(directory, ClassificationData(name, parts.classes, *splits, parts.notes, mean, std, fingerprint))
+    fingerprint = fingerprint_of(written.classes, splits)
+    streamed_px = wanted.resolution if wanted.stream else None
+    if wanted.stream:
+        drop_pixels(directory)
+        splits = open_splits(directory, streamed_px)
+    data = ClassificationData(name, written.classes, *splits, written.notes, mean, std, fingerprint)
+    write_facts(directory, data, streamed_px)
 
 
-def _rows(parts: Parts, share: float) -> dict[str, tuple[Split, Rows]]:
-    """Which rows of which delivered split make up each final split."""
-    train = parts.splits["train"]
-    rows = {part: (split, np.arange(len(split))) for part, split in parts.splits.items()}
-    for part, wanted in (("test", SHARE), ("validation", share)):
-        if part not in rows:
-            held = rows["train"][1]
-            kept, carved = carve(train.labels_N[held], len(parts.classes), wanted)
-            rows["train"], rows[part] = (train, held[kept]), (train, held[carved])
-    return rows
-
-
-def _check_arguments(resolution: int | None, validation: float | None) -> None:
+def _check_arguments(wanted: Wanted) -> None:
+    resolution, validation, pictures = wanted.resolution, wanted.validation, wanted.pictures
     if resolution is not None and not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
         raise UsageError(f"resolution must be {MIN_RESOLUTION} to {MAX_RESOLUTION} px, got {resolution}")
     if validation is not None and not 0 < validation <= 0.5:
         raise UsageError(f"validation must be a share of train above 0 and at most 0.5, got {validation}")
+    if wanted.stream and resolution is None:
+        raise UsageError("pictures that are decoded as they are wanted need a resolution; give --resolution")
+    if pictures is not None and pictures < 1:
+        raise UsageError(f"pictures must be a number above 0, got {pictures}")
 
 
 def _no_such(source: str, path: Path) -> DataError | UnknownNameError:

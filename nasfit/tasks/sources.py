@@ -1,34 +1,44 @@
-"""What a source of data delivers, wherever it comes from: one Protocol, two values."""
+"""What a source of data delivers, wherever it comes from: one Protocol, and the source that fits in memory."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from nasfit.errors import UsageError
 from nasfit.tasks.dataset import Split
 from nasfit.tasks.decoding import fit_arrays
-from nasfit.tasks.splitting import SHARE
+from nasfit.tasks.saved import write_split
+from nasfit.tasks.splitting import SHARE, divided
+from nasfit.tasks.stamps import digest
 
 # Called with (pictures done, pictures in all).
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Decoded pictures by part: "train" always, "validation" and "test" where the source has them.
+class Wanted:
+    """What `load` is asked for; see there. None leaves the choice to the source."""
 
-    Splits are shuffled. `channels` says how many of the pictures' channels carry information (1: all are grey).
+    resolution: int | None = None
+    seed: int = 0
+    validation: float | None = None
+    pictures: int | None = None
+    stream: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is known of a data set once its splits are written; `notes` are sentences for the user.
+
+    Where pictures are to be brought as they are wanted, the pixels written are thumbnails to check and measure them by.
     """
 
     classes: tuple[str, ...]
-    splits: Mapping[str, Split]
-    channels: int
     notes: tuple[str, ...] = ()
 
 
@@ -42,11 +52,8 @@ class Source(Protocol):
     def identity(self) -> str:
         """A cheap hash that changes when the source's files do."""
 
-    def validation_share(self) -> float:
-        """Share of the train part (0..1) that becomes the validation split unless the caller says otherwise."""
-
-    def read(self, resolution: int | None, seed: int, scratch: Path, progress: Progress | None) -> Parts:
-        """Read and decode everything; `scratch` is a directory for large intermediate files."""
+    def write(self, directory: Path, wanted: Wanted, progress: Progress | None) -> Written:
+        """Decode everything once into the files of the three splits in `directory`, as `saved` lays them out."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +76,24 @@ class ArraySource:
         """5,000 of a large set (standard error 0.4 points at 90 %, below the spread between seeds), else 15 %."""
         return min(SHARE, 5_000 / self.train_size)
 
-    def read(self, resolution: int | None, seed: int, scratch: Path, progress: Progress | None) -> Parts:
-        """Read, shuffle and, if asked, resize."""
-        generator = np.random.default_rng(seed)
-        splits = {}
-        for part, split in zip(("train", "test"), self.reader(), strict=True):
-            order = generator.permutation(len(split))
-            images = split.images_NHWC[order]
-            splits[part] = Split(
-                images if resolution is None else fit_arrays(images, resolution), split.labels_N[order]
+    def write(self, directory: Path, wanted: Wanted, progress: Progress | None) -> Written:
+        """Read, shuffle, carve and, if asked, resize. UsageError where pictures should be brought one by one."""
+        if wanted.stream:
+            raise UsageError(
+                f"{self.name} is read into memory whole, so there is nothing to stream; leave out --stream"
             )
-        count = sum(len(split) for split in splits.values())
+        generator = np.random.default_rng(wanted.seed)
+        train, test = self.reader()
+        stored = {"train": train, "test": test, "validation": train}
+        orders = {part: generator.permutation(len(stored[part])) for part in ("train", "test")}
+        labels = {part: stored[part].labels_N for part in orders}
+        share = self.validation_share() if wanted.validation is None else wanted.validation
+        for part, rows in divided(orders, labels, len(self.classes), share, wanted.pictures).items():
+            images, labels_N = stored[part].images_NHWC[rows], stored[part].labels_N[rows]
+            if wanted.resolution is not None:
+                images = fit_arrays(images, wanted.resolution)
+            write_split(directory, part, Split(images, labels_N), np.arange(len(rows)), images.shape[3])
+        count = len(train) + len(test)
         if progress is not None:
             progress(count, count)
-        return Parts(self.classes, splits, splits["train"].images_NHWC.shape[3], self.notes)
-
-
-def digest(items: Sequence[str]) -> str:
-    """32 hexadecimal digits over a sequence of texts; file names that are no text are taken byte by byte."""
-    hashed = hashlib.blake2b(digest_size=16)
-    for item in items:
-        encoded = os.fsencode(item)
-        hashed.update(len(encoded).to_bytes(8, "little") + encoded)
-    return hashed.hexdigest()
+        return Written(self.classes, self.notes)

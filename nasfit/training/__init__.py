@@ -4,17 +4,24 @@ from nasfit.training.batches import as_images, normalised
 from nasfit.training.deployed_file import CALIBRATION_PICTURES, calibration_pictures, deployed_accuracy
 from nasfit.training.job import TrainingJob, TrainingResult, run_training, training_speed
 from nasfit.training.network_training import Trained, accuracy, best_device, predict, train
+from nasfit.training.pace import PRECISIONS, Pace
 from nasfit.training.recipe import AUGMENTED_PASSES, Recipe, recipe_for
 from nasfit.training.stopping import StopRule
+from nasfit.training.zero_cost import SCORES, zero_cost_scores
+from nasfit.training.zero_cost_job import ZeroCostJob, run_zero_cost
 
 __all__ = [
     "AUGMENTED_PASSES",
     "CALIBRATION_PICTURES",
+    "PRECISIONS",
+    "SCORES",
+    "Pace",
     "Recipe",
     "StopRule",
     "Trained",
     "TrainingJob",
     "TrainingResult",
+    "ZeroCostJob",
     "accuracy",
     "as_images",
     "best_device",
@@ -24,6 +31,8 @@ __all__ = [
     "predict",
     "recipe_for",
     "run_training",
+    "run_zero_cost",
     "train",
     "training_speed",
+    "zero_cost_scores",
 ]

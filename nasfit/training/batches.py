@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nasfit.tasks import Split
+from nasfit.tasks import Pixels, Split
 from nasfit.training.recipe import Recipe
+from nasfit.training.streaming import bringer, streamed
 
 Indices = npt.NDArray[np.int64]
 
@@ -27,7 +28,13 @@ def order(number: int, wanted: int, random: np.random.Generator) -> Indices:
 def training_batches(split: Split, recipe: Recipe, random: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented images (B, C, H, W) uint8 in channels-last memory, and labels (B,); `recipe.steps` of them."""
     batch = min(recipe.batch, len(split.labels_N))
-    for indices_B in order(len(split.labels_N), recipe.steps * batch, random).reshape(recipe.steps, batch):
+    orders = order(len(split.labels_N), recipe.steps * batch, random).reshape(recipe.steps, batch)
+    bring = bringer(split.images_NHWC)
+    if bring is not None:
+        for images_BHWC, indices_B in streamed(bring, orders, recipe, random):
+            yield as_images(images_BHWC), torch.from_numpy(np.asarray(split.labels_N)[indices_B])
+        return
+    for indices_B in orders:
         images_BHWC = _moved(split.images_NHWC, indices_B, recipe, random)
         yield as_images(images_BHWC), torch.from_numpy(np.asarray(split.labels_N)[indices_B])
 
@@ -53,7 +60,7 @@ def normalised(images_BCHW: Tensor, mean: tuple[float, ...], std: tuple[float, .
 
 
 def _moved(
-    images_NHWC: npt.NDArray[np.uint8], indices_B: Indices, recipe: Recipe, random: np.random.Generator
+    images_NHWC: Pixels, indices_B: Indices, recipe: Recipe, random: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
     """The chosen images shifted (edge pixels repeat) and flipped, gathered in one indexing operation."""
     _, height, width, _ = images_NHWC.shape
@@ -62,7 +69,7 @@ def _moved(
     if recipe.flip:
         flipped_B = random.random(len(indices_B)) < 0.5
         columns_BW[flipped_B] = columns_BW[flipped_B, ::-1]
-    return images_NHWC[indices_B[:, None, None], rows_BH[:, :, None], columns_BW[:, None, :]]
+    return np.asarray(images_NHWC[indices_B[:, None, None], rows_BH[:, :, None], columns_BW[:, None, :]])
 
 
 def _positions(side: int, number: int, shift: float, random: np.random.Generator) -> Indices:

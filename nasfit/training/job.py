@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from nasfit.architecture import Architecture
 from nasfit.models import build, calm
-from nasfit.tasks import ClassificationData, Split, open_saved
+from nasfit.tasks import ClassificationData, Split, joined, open_saved
 from nasfit.training.deployed_file import deployed_accuracy
+from nasfit.training.memory import keep_memory
 from nasfit.training.network_training import accuracy, best_device, train
+from nasfit.training.pace import PLAIN, Pace
 from nasfit.training.recipe import Recipe
+from nasfit.training.starting import start_from
 from nasfit.training.stopping import StopRule, Watch
 
 
@@ -26,7 +29,9 @@ class TrainingJob:
     final: train on training and validation pictures together and test on the test set; else train on the training
     pictures and report accuracy on the validation set. weights: file (safetensors) to write, or None. precision: of the
     file whose accuracy counts; `int8` tests the exported file of this model_format in place of the network. stops: when
-    to look at the network's validation accuracy on the way, and perhaps to end there; not of a final job.
+    to look at the network's validation accuracy on the way, and perhaps to end there; not of a final job. start: file
+    (safetensors) of a trained network, of this or another architecture, to inherit from before training; None: from
+    fresh weights. pace: how its steps are computed.
     """
 
     architecture: str
@@ -38,6 +43,8 @@ class TrainingJob:
     precision: str = "fp32"
     model_format: str = "tflite"
     stops: tuple[StopRule, ...] = ()
+    start: str | None = None
+    pace: Pace = PLAIN
 
     def __post_init__(self) -> None:
         assert not (self.final and self.stops), "a final job trains on the pictures that the looks would test on"
@@ -50,7 +57,7 @@ class TrainingResult:
     accuracy: top-1, 0 to 1; where the training was stopped, that of its last look. fp32_accuracy: of the network before
     it became an int8 file, else None. curve: (images seen, mean training loss). seconds: of training, looks included.
     looks: (images seen, accuracy of the float network on the first validation pictures) on the way. stopped: whether
-    the last look was the end.
+    the last look was the end. inherited: share of the parameters, 0 to 1, that came from the network it started from.
     """
 
     accuracy: float
@@ -61,45 +68,66 @@ class TrainingResult:
     fp32_accuracy: float | None = None
     looks: tuple[tuple[int, float], ...] = ()
     stopped: bool = False
+    inherited: float = 0.0
 
 
 def run_training(job: TrainingJob) -> TrainingResult:
     """Builds, trains and tests one network. Raises TrialFailure if it does not converge to finite values."""
+    keep_memory()
     data = _opened(job.data)
     torch.manual_seed(job.seed)
     network = build(
         Architecture.parse(job.architecture), dropout=job.recipe.dropout, bn_momentum=job.recipe.bn_momentum
     )
     calm(network)
+    inherited = start_from(network, Path(job.start)) if job.start else 0.0
     device = best_device()
     split = _joined(job.data) if job.final else data.train
     watch = Watch(network, data.validation, job.stops, mean=data.mean, std=data.std)
-    trained = train(network, split, job.recipe, mean=data.mean, std=data.std, seed=job.seed, device=device, ends=watch)
+    trained = train(
+        network,
+        split,
+        job.recipe,
+        mean=data.mean,
+        std=data.std,
+        seed=job.seed,
+        device=device,
+        ends=watch,
+        pace=job.pace,
+    )
     looks, told = tuple(watch.looks), (trained.curve, trained.images_per_second, trained.seconds, str(device))
     if watch.stopped:
-        return TrainingResult(looks[-1][1], *told, looks=looks, stopped=True)
+        return TrainingResult(looks[-1][1], *told, looks=looks, stopped=True, inherited=inherited)
     held_out = data.test if job.final else data.validation
     reached = accuracy(network, held_out, mean=data.mean, std=data.std, device=device)
     if job.weights:
-        state = {name: value.contiguous() for name, value in network.cpu().state_dict().items()}
-        save_file(state, job.weights, metadata={"architecture": job.architecture})
+        _save(network, job.architecture, Path(job.weights))
     before = None
     if job.precision != "fp32":
         before, reached = (
             reached,
             deployed_accuracy(network.cpu(), data, held_out, model_format=job.model_format, precision=job.precision),
         )
-    return TrainingResult(reached, *told, before, looks)
+    return TrainingResult(reached, *told, before, looks, inherited=inherited)
 
 
 def training_speed(job: TrainingJob) -> float:
     """Images a second that one worker trains this network at, from a few steps after a warm-up."""
+    keep_memory()
     data = _opened(job.data)
     network = build(Architecture.parse(job.architecture))
     for steps in (2, 8):
         recipe = job.recipe.lasting(steps * job.recipe.batch)
-        trained = train(network, data.train, recipe, mean=data.mean, std=data.std, seed=job.seed)
+        trained = train(network, data.train, recipe, mean=data.mean, std=data.std, seed=job.seed, pace=job.pace)
     return trained.images_per_second
+
+
+def _save(network: nn.Module, architecture: str, file: Path) -> None:
+    """Whole or not at all: a file with this name can be inherited from."""
+    state = {name: value.contiguous() for name, value in network.cpu().state_dict().items()}
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    save_file(state, unfinished, metadata={"architecture": architecture})
+    unfinished.replace(file)
 
 
 @lru_cache(maxsize=1)
@@ -110,7 +138,4 @@ def _opened(directory: str) -> ClassificationData:
 @lru_cache(maxsize=1)
 def _joined(directory: str) -> Split:
     data = _opened(directory)
-    parts = (data.train, data.validation)
-    return Split(
-        np.concatenate([part.images_NHWC for part in parts]), np.concatenate([part.labels_N for part in parts])
-    )
+    return joined(data.train, data.validation)

@@ -21,7 +21,7 @@ def test_fields_may_stand_in_any_order():
     assert read_block("_".join(reversed(GOOD.split("_")))) == read_block(GOOD)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "mobilenet-v3-small"])
 def test_published_networks_survive_the_trip(name):
     network = published(name)
     assert read_blocks(write_blocks(network), network.stem_filters) == network.blocks
@@ -38,7 +38,7 @@ def test_the_published_text_comes_back_letter_by_letter():
 def test_every_block_with_a_word_survives_the_trip(any_architectures):
     written = 0
     for network in any_architectures(500, seed=4):
-        spoken = tuple(block for block in network.blocks if block.op != "conv" and block.skip != "pool")
+        spoken = tuple(block for block in network.blocks if _has_a_word(block))
         if spoken:
             network = replace(network, blocks=spoken)
             assert read_blocks(write_blocks(network), network.stem_filters) == network.blocks
@@ -46,7 +46,21 @@ def test_every_block_with_a_word_survives_the_trip(any_architectures):
     assert written > 100
 
 
-@pytest.mark.parametrize("change", [{"op": "conv"}, {"skip": "pool"}])
+def _has_a_word(block):
+    plain = block.op in ("sepconv", "mbconv2", "mbconv3", "mbconv10") and block.skip != "pool"
+    return plain and block.se_form == "se" and block.activation is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"op": "conv"},
+        {"skip": "pool"},
+        {"op": "mbconv4.5"},
+        {"se_ratio": 0.5, "se_form": "hse"},
+        {"activation": "relu"},
+    ],
+)
 def test_what_has_no_word_is_refused(change):
     network = published("mnasnet-a1")
     network = replace(network, blocks=(replace(network.blocks[0], **change), *network.blocks[1:]))

@@ -46,6 +46,22 @@ def test_squeeze_is_cut_off_but_never_empty():
     assert layers(one_block(Block("conv", 3, 1, 0.25, "none", 8, 1), stem_filters=15))[0].squeeze == 3
 
 
+def test_v3_small_has_the_tables_expansions_and_squeezes_a_quarter_of_them():
+    laid_out = layers(published("mobilenet-v3-small"))
+    assert [layer.channels_inside for layer in laid_out] == [16, 72, 88, 96, 240, 240, 120, 144, 288, 576, 576]
+    assert [layer.squeeze for layer in laid_out] == [8, 0, 0, 24, 64, 64, 32, 40, 72, 144, 144]
+    assert [layer.activation for layer in laid_out] == ["relu"] * 3 + ["hswish"] * 8
+
+
+@pytest.mark.parametrize(
+    ("op", "channels", "inside"), [("mbconv3", 10, 30), ("mbconv3.1", 10, 32), ("mbconv1.01", 26, 26)]
+)
+def test_an_expansion_with_decimals_makes_a_multiple_of_8_and_never_narrows(op, channels, inside):
+    found = layers(one_block(Block(op, 3, 1, 0.0, "none", 8, 1), stem_filters=channels))[0]
+    assert found.channels_inside == inside
+    assert found.expansion == inside / channels
+
+
 def test_a_plain_convolution_has_no_inner_width_of_its_own():
     assert layers(one_block(Block("conv", 3, 1, 0.0, "none", 40, 1)))[0].channels_inside == 40
 

@@ -10,11 +10,12 @@ import pytest
 from nasfit.architecture import Architecture, adapted, count, layers, published, read_blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "architecture.md").read_text(encoding="utf-8")
-TEXT, NOTATION = re.findall(r"```text\n(.*?)\n```", PAGE)
+TEXT, V3_SMALL, NOTATION = re.findall(r"```text\n(.*?)\n```", PAGE)
 
 
 def test_the_text_form_shown_reads_and_comes_back():
     assert str(Architecture.parse(TEXT)) == TEXT
+    assert str(published("mobilenet-v3-small")) == V3_SMALL
 
 
 def test_the_published_notation_shown_reads():
@@ -42,4 +43,4 @@ def test_the_table_of_counts(name, parameters, madds_m):
 
 def test_both_tables_were_found():
     assert len(re.findall(r"^\| \d+ \| \d+ \| \d+ \|$", PAGE, re.MULTILINE)) == 5
-    assert len(re.findall(r"^\| `[a-z0-9-]+` \| [\d,]{7,} \|", PAGE, re.MULTILINE)) == 4
+    assert len(re.findall(r"^\| `[a-z0-9-]+` \| [\d,]{7,} \|", PAGE, re.MULTILINE)) == 5

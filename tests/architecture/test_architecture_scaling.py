@@ -38,6 +38,13 @@ def test_no_stage_of_a_scaled_point_falls_below_90_percent(points, width):
         assert narrow.head_filters == network.head_filters
 
 
+def test_a_hidden_layer_keeps_its_width_in_the_heads_place():
+    narrow = scaled(published("mobilenet-v3-small"), 0.5)
+    assert (narrow.head_filters, narrow.hidden_filters) == (288, 1024)
+    # 16 channels by 3.67: the expansion follows the narrower input.
+    assert layers(narrow)[2].channels_inside == 56
+
+
 def test_width_1_changes_nothing(points):
     assert all(scaled(network, 1.0) == network for network in points(50, seed=6))
 

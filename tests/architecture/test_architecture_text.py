@@ -10,6 +10,7 @@ from nasfit.architecture import PUBLISHED, Architecture, Block, published
 from nasfit.errors import ArchitectureError
 
 BLOCK = "mbconv6 k3 s2 se0.25 identity f24 n2"
+V3_BLOCK = "mbconv4.5 k3 s2 hse0.25 identity f24 n2 hswish"
 START, END = "in3@224 stem32s2", "head1280 out1000 relu"
 TEXT = f"{START} | {BLOCK} | {END}"
 
@@ -20,6 +21,13 @@ def test_text_spells_out_every_field():
     assert str(block) == BLOCK
     assert str(network) == TEXT
     assert Architecture.parse(TEXT) == network
+
+
+def test_text_spells_out_what_mobilenet_v3_adds():
+    block = Block("mbconv4.5", 3, 2, 0.25, "identity", 24, 2, se_form="hse", activation="hswish")
+    network = Architecture(32, 2, (block,), 1280, hidden_filters=64)
+    assert str(network) == f"{START} | {V3_BLOCK} | head1280 hidden64 out1000 relu"
+    assert Architecture.parse(str(network)) == network
 
 
 @pytest.mark.parametrize("space", ["mnasnet", "mnasnet-7"])
@@ -76,6 +84,11 @@ BAD_BLOCKS = [
     "mbconv6 k3 s2 se2 identity f24 n2",
     "mbconv6 k3 s2 senan identity f24 n2",
     "mbconv6  k3 s2 se0.25 identity f24 n2",
+    "mbconv4.50 k3 s2 se0.25 identity f24 n2",
+    "mbconv4. k3 s2 se0.25 identity f24 n2",
+    "mbconv0.5 k3 s2 se0.25 identity f24 n2",
+    "mbconv6 k3 s2 sse0.25 identity f24 n2",
+    "mbconv6 k3 s2 se0.25 identity f24 n2 relu relu",
     "mbconv6 k3 s2 se0.25 identity f24 n",
     "",
 ]
@@ -98,6 +111,8 @@ BAD_ENDS = [
     (START, "head1280 relu", "no head: 'head1280 relu'"),
     (START, "head out1000 relu", "no head: 'head out1000 relu'"),
     (START, "head1280 out1000 relu relu", "no head"),
+    (START, "head1280 hidden0 out1000 relu", "no head"),
+    (START, "head1280 out1000 hidden64 relu", "no head"),
 ]
 
 
@@ -119,7 +134,9 @@ BAD_VALUES = [
     ("k3", "k0", "kernel is 0"),
     (" s2 se", " s3 se", "stride is 3"),
     ("se0.25", "se0.0001", "SE ratio is 0.0001"),
+    ("se0.25", "hse0", "SE form is 'hse'"),
     ("identity", "identty", "skip op is 'identty'"),
+    ("f24 n2", "f24 n2 swish", "activation is 'swish'"),
     ("f24", "f0", "filters is 0"),
     ("n2", "n0", "layers is 0"),
     ("stem32s2", "stem32s4", "stem stride is 4"),
@@ -151,6 +168,6 @@ def test_values_are_checked_without_text_as_well():
         Architecture(32, 2, (), 1280)
 
 
-@pytest.mark.parametrize(("op", "expansion"), [("conv", 1), ("sepconv", 1), ("mbconv3", 3), ("mbconv12", 12)])
+@pytest.mark.parametrize(("op", "expansion"), [("conv", 1), ("sepconv", 1), ("mbconv3", 3), ("mbconv4.5", 4.5)])
 def test_expansion_follows_the_op(op, expansion):
     assert replace(Block.parse(BLOCK), op=op).expansion == expansion

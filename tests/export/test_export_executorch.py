@@ -53,7 +53,7 @@ def test_same_padding_of_tensorflow() -> None:
 
 @needs_executorch
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mnasnet-a1", "mnasnet-b1", "mnasnet-small", "mobilenet-v2"])
+@pytest.mark.parametrize("name", ["mnasnet-a1", "mnasnet-b1", "mnasnet-small", "mobilenet-v2", "mobilenet-v3-small"])
 def test_published_networks_give_the_same_numbers(name: str) -> None:
     network = settled(build(adapted(published(name), resolution=64, channels=3, classes=10)))
     assert parity(network, (3, 64, 64), clothes(2, 3, 64)) < 1e-4

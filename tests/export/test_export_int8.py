@@ -84,6 +84,13 @@ class Scaled(nn.Module):
         return scaled_BCHW
 
 
+class Steep(nn.Module):
+    """Values beyond all bends of the hard activations."""
+
+    def forward(self, maps_BCHW: Tensor) -> Tensor:
+        return maps_BCHW + maps_BCHW + maps_BCHW + maps_BCHW
+
+
 class Summed(nn.Module):
     """A sum that no operator before it can take a ReLU in."""
 
@@ -117,6 +124,8 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "relu alone": lambda: nn.ReLU(),
     "relu6 alone": lambda: nn.ReLU6(),
     "sigmoid": lambda: nn.Sigmoid(),
+    "hard sigmoid": lambda: nn.Sequential(nn.Conv2d(4, 6, 3), Steep(), nn.Hardsigmoid()),
+    "hard swish": lambda: nn.Sequential(nn.Conv2d(4, 6, 3), Steep(), nn.Hardswish()),
     "scaled": Scaled,
     "summed": Summed,
     "mean": Mean,
@@ -185,7 +194,7 @@ def test_several_outputs_and_one_of_them_twice(model_format: str) -> None:
     difference(network, int8(network, pictures, model_format), pictures, model_format, allowed=0.02)
 
 
-@pytest.mark.parametrize("name", ["mnasnet-a1", "mobilenet-v2"])
+@pytest.mark.parametrize("name", ["mnasnet-a1", "mobilenet-v2", "mobilenet-v3-small"])
 def test_engines_take_every_operator(name: str, tmp_path: Path) -> None:
     """In LiteRT one delegate from picture to logits, in ONNX Runtime not one operator left in float."""
     network = settled(build(adapted(published(name), resolution=64, channels=3, classes=10)))

@@ -51,7 +51,7 @@ def kinds(content: bytes) -> list[str]:
 
 
 @needs_ncnn
-@pytest.mark.parametrize("name", ["mnasnet-a1", "mnasnet-b1", "mnasnet-small", "mobilenet-v2"])
+@pytest.mark.parametrize("name", ["mnasnet-a1", "mnasnet-b1", "mnasnet-small", "mobilenet-v2", "mobilenet-v3-small"])
 def test_published_networks_give_the_same_numbers(name: str) -> None:
     network = settled(build(adapted(published(name), resolution=64, channels=3, classes=10)))
     assert check_parity(network, to_ncnn(network, (3, 64, 64)), clothes(2, 3, 64), model_format="ncnn") < 1e-4

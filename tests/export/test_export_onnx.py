@@ -20,7 +20,7 @@ from nasfit.errors import TrialFailure
 from nasfit.export import INPUT_NAME, check_parity, to_onnx, to_tflite
 from nasfit.models import build
 
-NETWORKS = ("mnasnet-a1", "mnasnet-b1", "mnasnet-small", "mobilenet-v2")
+NETWORKS = ("mnasnet-a1", "mnasnet-b1", "mnasnet-small", "mobilenet-v2", "mobilenet-v3-small")
 POOLED = "in3@32 stem8s2 | {} k5 s{} se0.25 pool f8 n2 | head16 out5 relu6"
 
 

@@ -57,7 +57,7 @@ def undelegated(content: bytes) -> bool:
     return not (whole and set(ends) <= set(parts[0]["outputs"]))
 
 
-@pytest.mark.parametrize("name", ["mnasnet-a1", "mnasnet-b1", "mnasnet-small", "mobilenet-v2"])
+@pytest.mark.parametrize("name", ["mnasnet-a1", "mnasnet-b1", "mnasnet-small", "mobilenet-v2", "mobilenet-v3-small"])
 def test_published_networks_give_the_same_numbers(name: str) -> None:
     network = settled(build(adapted(published(name), resolution=64, channels=3, classes=10)))
     content = to_tflite(network, (3, 64, 64))

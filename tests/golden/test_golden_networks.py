@@ -1,6 +1,7 @@
 """Published sizes of published networks, analytically and on the built module.
 
-Sources: Tan et al. 2019, Sandler et al. 2018 and their authors' model code; multiply-adds in millions.
+Sources: Tan et al. 2019, Sandler et al. 2018, Howard et al. 2019 and their authors' model code; multiply-adds in
+millions.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ SIZES = [
     ("mobilenet-v2", 1.0, 3_504_872, 300.77),
     ("mobilenet-v2", 0.35, 1_677_128, 59.29),
     ("mobilenet-v2", 1.4, 6_108_776, 582.20),
+    ("mobilenet-v3-small", 1.0, 2_542_856, 56.51),
+    ("mobilenet-v3-small", 0.75, 2_041_872, 43.40),
 ]
 
 
@@ -45,10 +48,12 @@ def test_sizes(name, width, parameters, madds_m):
         assert madds_count(module, 3, 224) == counts.madds
 
 
-def test_only_a_wide_mobilenet_v2_widens_its_head():
+def test_only_wide_mobilenets_widen_the_layer_before_the_classifier():
     assert published("mobilenet-v2", 1.4).head_filters == 1792
     assert published("mobilenet-v2", 0.35).head_filters == 1280
     assert published("mnasnet-a1", 1.4).head_filters == 1280
+    assert published("mobilenet-v3-small", 1.25).hidden_filters == 1280
+    assert published("mobilenet-v3-small", 0.75).hidden_filters == 1024
 
 
 def test_the_space_has_the_papers_size():

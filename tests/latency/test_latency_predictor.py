@@ -192,6 +192,8 @@ def test_unlike_networks_are_refused(
         (replace(network, resolution=192), "resolution is 192"),
         (replace(network, blocks=(*blocks[:3], replace(blocks[3], kernel=7), *blocks[4:])), "kernel of block 4 is 7"),
         (replace(network, blocks=(*blocks[:3], replace(blocks[3], op="mbconv4"), *blocks[4:])), "mbconv4"),
+        (replace(network, blocks=(*blocks[:3], replace(blocks[3], activation="hswish"), *blocks[4:])), "hswish"),
+        (replace(network, hidden_filters=64), "hidden filters is 64"),
         (replace(network, blocks=blocks[:-1]), "6 blocks"),
         ((0, 1), "no Architecture"),
     ):

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from nasfit.architecture import Architecture, published
-from nasfit.models import build
+from nasfit.models import BN_EPSILON, build
 
-EPSILON = 1e-5  # torch's own, which both libraries use
+EPSILON = 1e-5  # torch's own, which both libraries use but for torchvision's MobileNetV3
 
 
 def assert_parity(theirs: nn.Module, ours: nn.Module, side: int, randomised, transferred) -> None:
@@ -27,15 +27,19 @@ def assert_parity(theirs: nn.Module, ours: nn.Module, side: int, randomised, tra
     assert (wanted_BK - got_BK).abs().max() <= 1e-5 * wanted_BK.abs().max()
 
 
+TORCHVISION = [("mnasnet1_0", "mnasnet-b1"), ("mobilenet_v2", "mobilenet-v2")]
+
+
 @pytest.mark.parametrize(
-    ("theirs", "name"), [("mnasnet1_0", "mnasnet-b1"), ("mobilenet_v2", "mobilenet-v2")], ids=lambda value: value
+    ("theirs", "name", "epsilon"),
+    [*((*names, EPSILON) for names in TORCHVISION), ("mobilenet_v3_small", "mobilenet-v3-small", BN_EPSILON)],
 )
-def test_torchvision(theirs, name, randomised, transferred):
+def test_torchvision(theirs, name, epsilon, randomised, transferred):
     models = pytest.importorskip("torchvision.models")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = models.get_model(theirs, weights=None)
-    assert_parity(module, build(published(name), bn_epsilon=EPSILON), 96, randomised, transferred)
+    assert_parity(module, build(published(name), bn_epsilon=epsilon), 96, randomised, transferred)
 
 
 def with_first_residual(network: Architecture) -> Architecture:
@@ -49,6 +53,7 @@ TIMM = [
     ("mnasnet_100", published("mnasnet-b1")),
     ("mnasnet_small", with_first_residual(published("mnasnet-small"))),
     ("mobilenetv2_100", published("mobilenet-v2")),
+    ("mobilenetv3_small_075", published("mobilenet-v3-small", 0.75)),
 ]
 
 

@@ -88,6 +88,24 @@ def test_below_every_baseline_there_is_no_comparison(finished: Finished) -> None
     assert given.sentences[1] == "No MobileNetV2 trained beside it is as fast."
 
 
+def test_several_families_are_compared_together_and_apart(
+    finished: Finished, baselines: tuple[Contender, ...], make_contender: Callable[..., Contender]
+) -> None:
+    against = (*baselines, make_contender("mobilenet-v3-small x0.5", 0.84, 0.38))
+    given = answer(finished(0.86, 0.40, against=against))
+    assert "Better than MobileNetV2 and MobileNetV3-small: 1.50 times as fast" in given.headline
+    assert tiles(given)["Accuracy against MobileNet"] == "+2.00 points"
+    apart = [
+        "Against MobileNetV2 alone: 1.50 times as fast as mobilenet-v2 x0.5 at equal or better accuracy; "
+        "+6.00 points over mobilenet-v2 x0.35, at least as fast.",
+        "Against MobileNetV3-small alone: 0.95 times as fast as mobilenet-v3-small x0.5 at equal or better accuracy; "
+        "+2.00 points over mobilenet-v3-small x0.5, at least as fast.",
+    ]
+    assert [line for line in given.sentences if "alone" in line] == apart
+    assert "Not better than MobileNetV3-small:" in answer(finished(0.83, 0.40, against=against)).headline
+    assert not [line for line in answer(finished(0.86, 0.40)).sentences if "alone" in line]
+
+
 def test_without_baselines_no_claim_is_made(finished: Finished) -> None:
     given = answer(finished(0.5, 0.1, against=()))
     assert given.kind == "unclear"
@@ -137,3 +155,12 @@ def test_who_dropped_out_of_the_finale_is_named(finished: Finished) -> None:
     lacking = replace(story, result=replace(story.result, failures={"found-2": "loss is nan at step 3"}))
     assert "found-2 dropped out: loss is nan at step 3" in answer(lacking).warnings
     assert not any("dropped out" in warning for warning in answer(story).warnings)
+
+
+def test_a_head_start_is_told(finished: Finished, make_contender: Callable[..., Contender]) -> None:
+    story = finished(0.86, 0.40)
+    assert story.result is not None
+    assert not [line for line in answer(story).warnings if "head start" in line]
+    ahead = replace(story.result, contenders=tuple(replace(c, inherited=0.5) for c in story.result.found))
+    (line,) = [line for line in answer(replace(story, result=ahead)).warnings if "head start" in line]
+    assert line.startswith("found-1 began its final training with 50 % of its parameters trained already")

@@ -18,6 +18,7 @@ from nasfit.report.reliability import proxy_words, shortcuts
 from nasfit.report.search_charts import front_chart
 from nasfit.report.tables import proxies, states
 from nasfit.search import Contender, ProxyCheck, ProxyPair, RandomShare, Result
+from nasfit.search.rank_agreement import Agreement
 from nasfit.study import TrialState
 
 Finished = Callable[..., Story]
@@ -52,6 +53,23 @@ def test_a_poor_proxy_is_a_doubt_of_the_answer_and_a_good_one_evidence(finished:
     assert "Short and full training" in html and "tau 1.00 over 5 networks" in html
     assert proxies(check(SAME)).rows[0] == ("net-4", "50.00 %", "90.00 %")
     assert "Short and full training" not in page(finished(0.86, 0.4))
+
+
+def test_scores_of_untrained_networks_are_told_with_their_worth_here(story: Story) -> None:
+    assert not any("untrained" in sentence for sentence in shortcuts(story))
+    dropped = replace(story.trials[-1], state=TrialState.PRUNED, accuracy=None, latency_ms=None, duplicate_of=None)
+    told = replace(
+        story,
+        settings=replace(story.settings, screen="auto"),
+        trials=(*story.trials[:-1], dropped),
+        scores={"madds": Agreement(-0.41, -0.6, -0.2, 9), "zen": None},
+    )
+    scores, screen = shortcuts(told)
+    assert f"accuracies of the {len(told.complete)} networks trained here" in scores
+    assert scores.endswith("madds −0.41 (−0.60 to −0.20), zen no order.")
+    assert screen == "The screen (auto) dropped 1 proposal untrained."
+    assert "dropped by the screen" in str(states(told).rows)
+    assert page(told)
 
 
 def test_what_was_chosen_on_the_way_is_told(story: Story) -> None:
@@ -149,7 +167,7 @@ def test_a_front_is_told_from_fastest_to_most_accurate(finished: Finished, make_
     own, theirs = 0.7 * 0.19 + 0.8 * 0.01, 0.7 * 0.1
     assert area(Front(0.25, 0.5), [top, fast], 0.1) == pytest.approx(own)
     assert (
-        f"has {100 * (0.1 + own / 0.25):.2f} % on average, MobileNetV2's {100 * (0.1 + theirs / 0.25):.2f} %"
+        f"has {100 * (0.1 + own / 0.25):.2f} % on average, those of MobileNetV2 {100 * (0.1 + theirs / 0.25):.2f} %"
         in (given.sentences[1])
     )
     assert "above a floor of 10.00 % (guessing): 0.1410 against 0.0700" in given.sentences[1]

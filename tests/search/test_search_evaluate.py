@@ -120,7 +120,8 @@ def test_the_winner_is_chosen_by_promotion_and_once(opened) -> None:  # type: ig
     chosen = entrants(setup)
     found = [entrant.architecture for entrant in chosen if entrant.origin == "found"]
     assert found == [solid, fast]
-    assert [entrant.name for entrant in chosen[2:4]] == ["mobilenet-v2 x0.25", "mobilenet-v2 x0.35"]
+    families = {entrant.name.split(" x")[0] for entrant in chosen[2:]}
+    assert families == {"mobilenet-v2", "mobilenet-v3-small"}
     setup.study.put_document("promotions", {lucky: 0.9, solid: 0.6})
     assert entrants(setup) == chosen
 

@@ -41,6 +41,8 @@ from nasfit.space import BlockChoices, SearchSpace, named_space
         ({"calibrate_exponent": True, "alpha": -0.1}, "leave out --alpha, --beta and --reward"),
         ({"calibrate_exponent": True, "reward": "abs"}, "leave out --alpha, --beta and --reward"),
         ({"warm_start": "runs/before", "strategy": "nsga2"}, "search with --strategy guided"),
+        ({"evaluator": "pool", "stopping": "curve"}, "--evaluator pool trains many together: leave one of the two out"),
+        ({"evaluator": "supernet", "stopping": "curve"}, "--stopping curve ends trainings of single networks"),
     ],
 )
 def test_values_out_of_range_name_the_option(changes: dict[str, Any], words: str) -> None:
@@ -56,6 +58,8 @@ def test_values_out_of_range_name_the_option(changes: dict[str, Any], words: str
         ({"reward": "sotf"}, "soft"),
         ({"strides": "erly"}, "early"),
         ({"stopping": "curv"}, "curve"),
+        ({"evaluator": "inherits"}, "inherit"),
+        ({"final_start": "scrtch"}, "scratch"),
         ({"engine": "litrt"}, "litert"),
         ({"precision": "int88"}, "int8"),
     ],

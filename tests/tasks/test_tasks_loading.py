@@ -227,7 +227,7 @@ def test_a_full_disk_is_an_error_with_the_reason(tmp_path: Path, fill: Fill, mon
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("nasfit.tasks.loading.write_split", full)
+    monkeypatch.setattr("nasfit.tasks.building._write_row", full)
     with pytest.raises(DataError, match="No space left on device; free space"):
         load(fill(tmp_path / "root", {"a": 3, "b": 3}), cache=tmp_path / "cache")
     assert not list((tmp_path / "cache").glob(".*.partial"))

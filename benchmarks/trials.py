@@ -1,0 +1,152 @@
+"""What a cheap accuracy is worth: cost of a trial against the rank correlation with full training.
+
+    python benchmarks/trials.py --data cifar10-folder      # hours; what is trained is kept in --rows and goes on
+    python benchmarks/trials.py --quick                     # tells nothing but that it runs
+
+Random networks of the space are trained fully with several seeds: the truth is their mean test accuracy. The same
+networks are then scored by each cheap way, whose order is compared with the truth's (Kendall's tau-b, 90 % interval by
+drawing networks again). Printed: seconds of one core a network, its share of a full training, trials an hour of this
+machine, tau. The first line is the ceiling: one seed of the full training against the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+# Set before numpy and torch start their pools.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+import numpy as np
+import torch
+from inheriting import inherited_scores
+from shared_weights import pool_scores, supernet_scores
+from trials_rows import Rows, Wanted, architectures
+from zero_cost import zero_cost_scores
+
+from nasfit.latency.ranking_correlations import kendall
+from nasfit.search import versions
+from nasfit.tasks import load
+from nasfit.workers import Pool
+
+SHARES = (1 / 50, 1 / 20, 1 / 10, 1 / 4)
+RESAMPLES = 2000
+WAYS = ("standalone", "inherit", "pool", "supernet", "zero-cost")
+Shared = Callable[[Sequence[str], Path, int, int], tuple[Sequence[float], float]]
+SHARED: dict[str, Shared] = {"inherit": inherited_scores, "pool": pool_scores, "supernet": supernet_scores}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One line of the table. images: a network trained on, or its share of what was shared; cpu_s: of one network."""
+
+    way: str
+    images: int
+    cpu_s: float
+    share: float
+    trials_an_hour: float
+    tau: float
+    low: float
+    high: float
+
+
+def main() -> None:
+    """Train what is missing, print the table."""
+    options = _options()
+    torch.set_num_threads(1)
+    with redirect_stdout(sys.stderr) if options.json else nullcontext():
+        points = [*_points(options)]
+        _print(points)
+    if options.json:
+        machine = {"platform": platform.platform(), "cores": options.workers} | versions()
+        told = {name: str(value) for name, value in vars(options).items()}
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        print(
+            json.dumps({"options": told, "machine": machine, "time": time, "points": [*map(asdict, points)]}, indent=1)
+        )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="fashion-mnist", help="name or folder of pictures")
+    parser.add_argument("--networks", type=int, default=24)
+    parser.add_argument("--images", type=int, default=100_000, help="pictures of a full training")
+    parser.add_argument("--seeds", type=int, default=2, help="of the full training")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--rows", type=Path, default=Path("runs/trials"), help="directory that keeps what is trained")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--quick", action="store_true", help="4 networks, 1,000 pictures")
+    parser.add_argument("--json", action="store_true", help="print every figure as JSON, the table to stderr")
+    options = parser.parse_args()
+    if options.quick:
+        options.data, options.networks, options.images, options.seeds = "fashion-mnist-small", 4, 1000, 1
+        options.rows = options.rows / "quick"
+    return options
+
+
+def _points(options: argparse.Namespace) -> Iterator[Point]:
+    data = load(options.data, cache=options.rows / "data")
+    assert data.directory is not None, "loaded data lies on disk"
+    networks = architectures(data, options.networks)
+    rows = Rows(options.rows / f"{data.directory.name}.jsonl")
+    pictures = len(data.train.labels_N)
+    with Pool(options.workers) as pool:
+
+        def trained(images: int, seed: int, *, full: bool) -> tuple[list[float], float]:
+            wanted = [Wanted(network, images, seed, full, str(data.directory), pictures) for network in networks]
+            for done in rows.trained(wanted, pool):
+                print(f"trained on {done.images:,}: {100 * done.accuracy:.2f} % in {done.cpu_s:.0f} s", file=sys.stderr)
+            found = rows.known(wanted)
+            return [row.accuracy for row in found], float(np.mean([row.cpu_s for row in found]))
+
+        truths = [trained(options.images, seed, full=True) for seed in range(options.seeds)]
+        truth = np.mean([accuracies for accuracies, _ in truths], axis=0)
+        full_s = float(np.mean([seconds for _, seconds in truths]))
+
+        def point(way: str, images: int, scores: Sequence[float], cpu_s: float) -> Point:
+            against = truths[0][0] if way == "full, other seed" else truth
+            hour = 3600 * options.workers / cpu_s if cpu_s else float("inf")
+            return Point(way, images, cpu_s, cpu_s / full_s, hour, *_tau(scores, against))
+
+        if options.seeds > 1:
+            yield point("full, other seed", options.images, *truths[1])
+        if "standalone" in options.ways:
+            for share in SHARES:
+                images = round(options.images * share)
+                yield point("standalone", images, *trained(images, 10, full=False))
+        if "zero-cost" in options.ways:
+            scores, cpu_s = zero_cost_scores(networks, data.directory, 0)
+            for name, values in scores.items():
+                yield point(name, 0, values, cpu_s / len(networks))
+    for way in (way for way in SHARED if way in options.ways):
+        for share in SHARES[:3]:
+            images = round(options.images * share)
+            accuracies, cpu_s = SHARED[way](networks, data.directory, images, 10)
+            yield point(way, images, accuracies, cpu_s / len(networks))
+
+
+def _tau(scores: Sequence[float], truth: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
+    """Kendall's tau-b and its 90 % interval."""
+    a, b = np.asarray(scores), np.asarray(truth)
+    draws = np.random.default_rng(0).integers(0, len(a), (RESAMPLES, len(a)))
+    taus = [kendall(a[places], b[places]) for places in draws]
+    return kendall(a, b), float(np.nanquantile(taus, 0.05)), float(np.nanquantile(taus, 0.95))
+
+
+def _print(points: Sequence[Point]) -> None:
+    print(f"{'':<18}{'pictures':>10}{'core s':>9}{'of full':>9}{'trials/h':>10}{'tau':>7}   90 %")
+    for p in sorted(points, key=lambda p: -p.cpu_s):
+        cost = f"{p.images:>10,}{p.cpu_s:>9.2f}{p.share:>9.3f}{p.trials_an_hour:>10,.0f}"
+        print(f"{p.way:<18}{cost}{p.tau:>7.2f}   {p.low:.2f}..{p.high:.2f}")
+
+
+if __name__ == "__main__":
+    main()

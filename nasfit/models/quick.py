@@ -28,10 +28,11 @@ def quickened(network: nn.Module) -> Iterator[None]:
     given bfloat16 ones, all maps are bfloat16, while weights, their gradients and batch norm's statistics stay float32.
     """
     changed: list[nn.Module] = []
-    in_place: list[nn.ReLU | nn.ReLU6] = []
+    in_place: list[nn.ReLU] = []
     if next(network.parameters()).device.type == "cpu":
         for part in network.modules():
-            if isinstance(part, nn.ReLU | nn.ReLU6) and not part.inplace:
+            # Not ReLU6: what an expansion returns must not be overwritten, and only a ReLU is part of it.
+            if isinstance(part, nn.ReLU) and not part.inplace:
                 in_place.append(part)
                 part.inplace = True
             elif forward := _quick_forward(part):

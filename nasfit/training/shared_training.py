@@ -22,6 +22,7 @@ from nasfit.models.quick import quickened
 from nasfit.models.shared import SharedWeights
 from nasfit.tasks import Split, open_saved
 from nasfit.training.batches import normalised, order, training_batches
+from nasfit.training.memory import keep_memory
 from nasfit.training.network_training import best_device
 from nasfit.training.recipe import Recipe
 from nasfit.training.shared_file import read_shared, write_shared
@@ -59,6 +60,7 @@ class SharedTrained:
 
 def run_shared_training(job: SharedTrainingJob) -> SharedTrained:
     """Trains the members for one round and writes the weights; raises what reading the files raises."""
+    keep_memory()
     started, device = time.perf_counter(), best_device()
     weights, facts, momentum = read_shared(Path(job.start), device)
     windows = {text: weights.window(Architecture.parse(text)).train() for text in job.members}

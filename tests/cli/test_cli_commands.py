@@ -179,7 +179,7 @@ def test_show_before_there_is_anything(run: Run, tmp_path: Path) -> None:
     assert "no trained network meets 7 ms yet" in out
     document = json.loads(run("show", tmp_path / "s", "--json")[1])
     nothing = {"front_from_ms": None, "trials": {}, "front": [], "best": None, "proxy": None, "result": None}
-    assert document == {"target_ms": 7.0, **nothing}
+    assert document == {"target_ms": 7.0, "scores": {}, **nothing}
     refused(run("show", tmp_path), "holds no study")
 
 

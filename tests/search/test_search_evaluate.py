@@ -90,7 +90,7 @@ def test_without_pruning_everything_is_worth_training(opened) -> None:  # type: 
 
 
 def test_a_killed_worker_fails_its_trial_alone(opened) -> None:  # type: ignore[no-untyped-def]
-    setup = opened(proxy_images=400)
+    setup = opened(proxy_images=4_000)
     small = extreme(setup.space, min)
     hopeful = list(screened(setup, proposed(setup, small, (small[0] ^ 1, *small[1:]))))
     killer = threading.Timer(0.5, os.kill, (setup.pool.pids[0], signal.SIGKILL))

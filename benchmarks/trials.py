@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
@@ -83,11 +84,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--rows", type=Path, default=Path("runs/trials"), help="directory that keeps what is trained")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--quick", action="store_true", help="4 networks, 1,000 pictures")
+    parser.add_argument("--quick", action="store_true", help="3 networks, 400 pictures, one share")
     parser.add_argument("--json", action="store_true", help="print every figure as JSON, the table to stderr")
     options = parser.parse_args()
+    options.shares = SHARES[-1:] if options.quick else SHARES
     if options.quick:
-        options.data, options.networks, options.images, options.seeds = "fashion-mnist-small", 4, 1000, 1
+        options.data, options.networks, options.images, options.seeds = "fashion-mnist-small", 3, 400, 1
         options.rows = options.rows / "quick"
     return options
 
@@ -96,7 +98,7 @@ def _points(options: argparse.Namespace) -> Iterator[Point]:
     data = load(options.data, cache=options.rows / "data")
     assert data.directory is not None, "loaded data lies on disk"
     networks = architectures(data, options.networks)
-    rows = Rows(options.rows / f"{data.directory.name}.jsonl")
+    rows = Rows(options.rows / f"{data.name}-{data.fingerprint[:12]}.jsonl")
     pictures = len(data.train.labels_N)
     with Pool(options.workers) as pool:
 
@@ -119,7 +121,7 @@ def _points(options: argparse.Namespace) -> Iterator[Point]:
         if options.seeds > 1:
             yield point("full, other seed", options.images, *truths[1])
         if "standalone" in options.ways:
-            for share in SHARES:
+            for share in options.shares:
                 images = round(options.images * share)
                 yield point("standalone", images, *trained(images, 10, full=False))
         if "zero-cost" in options.ways:
@@ -127,7 +129,7 @@ def _points(options: argparse.Namespace) -> Iterator[Point]:
             for name, values in scores.items():
                 yield point(name, 0, values, cpu_s / len(networks))
     for way in (way for way in SHARED if way in options.ways):
-        for share in SHARES[:3]:
+        for share in options.shares[:3]:
             images = round(options.images * share)
             accuracies, cpu_s = SHARED[way](networks, data.directory, images, 10)
             yield point(way, images, accuracies, cpu_s / len(networks))
@@ -137,8 +139,9 @@ def _tau(scores: Sequence[float], truth: Sequence[float] | np.ndarray) -> tuple[
     """Kendall's tau-b and its 90 % interval."""
     a, b = np.asarray(scores), np.asarray(truth)
     draws = np.random.default_rng(0).integers(0, len(a), (RESAMPLES, len(a)))
-    taus = [kendall(a[places], b[places]) for places in draws]
-    return kendall(a, b), float(np.nanquantile(taus, 0.05)), float(np.nanquantile(taus, 0.95))
+    taus = [tau for places in draws if not math.isnan(tau := kendall(a[places], b[places]))]
+    low, high = np.quantile(taus, (0.05, 0.95)) if taus else (math.nan, math.nan)
+    return kendall(a, b), float(low), float(high)
 
 
 def _print(points: Sequence[Point]) -> None:

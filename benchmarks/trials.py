@@ -33,13 +33,12 @@ from shared_weights import pool_scores, supernet_scores
 from trials_rows import Rows, Wanted, architectures
 from zero_cost import zero_cost_scores
 
-from nasfit.latency.ranking_correlations import kendall
 from nasfit.search import versions
+from nasfit.search.rank_agreement import agreement
 from nasfit.tasks import load
 from nasfit.workers import Pool
 
 SHARES = (1 / 50, 1 / 20, 1 / 10, 1 / 4)
-RESAMPLES = 2000
 WAYS = ("standalone", "inherit", "pool", "supernet", "zero-cost")
 Shared = Callable[[Sequence[str], Path, int, int], tuple[Sequence[float], float]]
 SHARED: dict[str, Shared] = {"inherit": inherited_scores, "pool": pool_scores, "supernet": supernet_scores}
@@ -136,12 +135,9 @@ def _points(options: argparse.Namespace) -> Iterator[Point]:
 
 
 def _tau(scores: Sequence[float], truth: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Kendall's tau-b and its 90 % interval."""
-    a, b = np.asarray(scores), np.asarray(truth)
-    draws = np.random.default_rng(0).integers(0, len(a), (RESAMPLES, len(a)))
-    taus = [tau for places in draws if not math.isnan(tau := kendall(a[places], b[places]))]
-    low, high = np.quantile(taus, (0.05, 0.95)) if taus else (math.nan, math.nan)
-    return kendall(a, b), float(low), float(high)
+    """Kendall's tau-b and its 90 % interval, not numbers where one order does not vary."""
+    found = agreement(scores, list(truth))
+    return (found.tau, found.low, found.high) if found else (math.nan,) * 3
 
 
 def _print(points: Sequence[Point]) -> None:

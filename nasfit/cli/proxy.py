@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 from nasfit.cli.progress import View
-from nasfit.cli.searching import command_line, interruptible
+from nasfit.cli.searching import file_name, interruptible
 from nasfit.errors import UsageError
 from nasfit.search import ProxyChosen, ProxySettings, check_proxy
 
@@ -17,16 +16,11 @@ def run(settings: ProxySettings, study: Path | None, *, as_json: bool) -> None:
     """Runs or continues a check and prints what comes of it; exit code 130 when interrupted, with how to go on."""
     path = study or default_study(settings)
     choice = None
-    try:
-        with interruptible(), View(settings.budget_s, quiet=as_json) as view:
-            for event in check_proxy(settings, path):
-                view.show(event)
-                if isinstance(event, ProxyChosen):
-                    choice = event.choice
-    except KeyboardInterrupt:
-        print("\nstopped; every finished training is kept. The same command goes on:", file=sys.stderr)
-        print(f"  {command_line()}", file=sys.stderr)
-        raise SystemExit(130) from None
+    with interruptible("training"), View(settings.budget_s, quiet=as_json) as view:
+        for event in check_proxy(settings, path):
+            view.show(event)
+            if isinstance(event, ProxyChosen):
+                choice = event.choice
     assert choice is not None, "a check that ends has chosen"
     if as_json:
         print(json.dumps({"study": str(path), "verdict": choice.verdict, **choice.as_json()}, indent=1))
@@ -48,5 +42,4 @@ def pictures(text: str) -> tuple[int, ...]:
 
 def default_study(settings: ProxySettings) -> Path:
     """runs/proxy-DATA-seedN."""
-    name = re.sub(r"[^A-Za-z0-9]+", "-", Path(settings.data).name).strip("-").lower() or "pictures"
-    return Path("runs") / f"proxy-{name}-seed{settings.seed}"
+    return Path("runs") / f"proxy-{file_name(settings.data)}-seed{settings.seed}"

@@ -25,16 +25,11 @@ def run(settings: Settings, study: Path | None, *, as_json: bool = False) -> Non
     """Runs or continues a search and prints what comes of it; exit code 130 when interrupted, with how to go on."""
     path = study or default_study(settings)
     result = None
-    try:
-        with interruptible(), View(settings.budget_s, quiet=as_json) as view:
-            for event in run_search(settings, path):
-                view.show(event)
-                if isinstance(event, Finished):
-                    result = event.result
-    except KeyboardInterrupt:
-        print("\nstopped; every finished trial is kept. The same command goes on:", file=sys.stderr)
-        print(f"  {command_line()}", file=sys.stderr)
-        raise SystemExit(130) from None
+    with interruptible("trial"), View(settings.budget_s, quiet=as_json) as view:
+        for event in run_search(settings, path):
+            view.show(event)
+            if isinstance(event, Finished):
+                result = event.result
     assert result is not None, "a search that ends has a result"
     page = write_report(path)
     if as_json:
@@ -77,9 +72,13 @@ def limits(target_ms: float | None, front: tuple[float, float] | None) -> tuple[
 
 def default_study(settings: Settings) -> Path:
     """runs/DATA-TARGETms-seedN: the same for the same question."""
-    name = re.sub(r"[^A-Za-z0-9]+", "-", Path(settings.data).name).strip("-").lower() or "pictures"
     low = "" if settings.front_from_ms is None else f"{settings.front_from_ms:g}-"
-    return Path("runs") / f"{name}-{low}{settings.target_ms:g}ms-seed{settings.seed}"
+    return Path("runs") / f"{file_name(settings.data)}-{low}{settings.target_ms:g}ms-seed{settings.seed}"
+
+
+def file_name(data: str) -> str:
+    """What the pictures are called in the name of a study."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", Path(data).name).strip("-").lower() or "pictures"
 
 
 def command_line() -> str:
@@ -88,8 +87,8 @@ def command_line() -> str:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM stops a search as Ctrl-C does."""
+def interruptible(kept: str) -> Iterator[None]:
+    """Ctrl-C, and SIGTERM as well, end the command with code 130 and say how to go on. kept: what is, once finished."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -97,5 +96,9 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
+    except KeyboardInterrupt:
+        print(f"\nstopped; every finished {kept} is kept. The same command goes on:", file=sys.stderr)
+        print(f"  {command_line()}", file=sys.stderr)
+        raise SystemExit(130) from None
     finally:
         signal.signal(signal.SIGTERM, before)

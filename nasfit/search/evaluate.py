@@ -78,11 +78,8 @@ def trained(setup: Setup, trials: Sequence[Trial], make: Jobs = proxy_job) -> It
 
     make: the training of one network, from its text and a seed.
     """
-    groups: dict[str, list[Trial]] = {}
     # The longest first, so that no worker is left alone with a long one at the end.
-    for trial in sorted(trials, key=lambda trial: -(trial.latency_ms or 0.0)):
-        groups.setdefault(trial.architecture, []).append(trial)
-    waiting = list(groups.values())
+    waiting = list(by_network(sorted(trials, key=lambda trial: -(trial.latency_ms or 0.0))).values())
     bars: list[Bar | None] = []
 
     def jobs() -> Iterator[TrainingJob]:
@@ -119,7 +116,7 @@ def answered(trial: Trial, original: Trial) -> Trial:
 
 def _with_latency(setup: Setup, trial: Trial, result: Measured) -> Trial:
     if not isinstance(result, Measurement):
-        return _failed(trial, result)
+        return failed(trial, str(result))
     trial = replace(trial, latency_ms=result.latency_ms, seconds={**trial.seconds, "measure": result.seconds})
     reason = over_limits(result, setup.settings)
     return trial if reason is None else _pruned(setup, trial, reason)
@@ -167,8 +164,7 @@ def _bar(setup: Setup, trial: Trial, images: int) -> Bar | None:
 
 def _with_accuracy(setup: Setup, trial: Trial, value: TrainingResult | TrialFailure, bar: Bar | None) -> Trial:
     if isinstance(value, TrialFailure):
-        return _failed(trial, value)
-    assert trial.latency_ms is not None, "measured before"
+        return failed(trial, str(value))
     state, accuracy, reason, rung = TrialState.COMPLETE, value.accuracy, "", None
     # With fewer pictures than a batch holds, a training is shorter than planned and may not come to the look.
     if bar is not None and value.looks:
@@ -176,17 +172,30 @@ def _with_accuracy(setup: Setup, trial: Trial, value: TrainingResult | TrialFail
         rung = bar.rung(look)
         if value.stopped:
             state, accuracy, reason = TrialState.STOPPED, bar.expected(look), bar.reason(look)
+    finished = completed(setup, trial, accuracy, value.seconds)
+    return replace(finished, state=state, reason=reason, curve=value.curve, rung=rung)
+
+
+def by_network(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """Trials by their networks' texts, in order."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(trial.architecture, []).append(trial)
+    return groups
+
+
+def completed(setup: Setup, trial: Trial, accuracy: float, train_s: float) -> Trial:
+    """The trial with its accuracy (0 to 1), its reward and what that cost, s."""
+    assert trial.latency_ms is not None, "measured before"
     return replace(
         trial,
-        state=state,
+        state=TrialState.COMPLETE,
         accuracy=accuracy,
         reward=setup.reward(accuracy, trial.latency_ms),
-        reason=reason,
-        curve=value.curve,
-        rung=rung,
-        seconds={**trial.seconds, "train": value.seconds},
+        seconds={**trial.seconds, "train": train_s},
     )
 
 
-def _failed(trial: Trial, failure: TrialFailure) -> Trial:
-    return replace(trial, state=TrialState.FAILED, reason=str(failure))
+def failed(trial: Trial, reason: str) -> Trial:
+    """The trial as one that could not be evaluated."""
+    return replace(trial, state=TrialState.FAILED, reason=reason)

@@ -15,9 +15,9 @@ from statistics import fmean
 import numpy as np
 
 from nasfit.errors import TrialFailure
-from nasfit.search.evaluate import answered
+from nasfit.search.evaluate import answered, by_network, completed, failed
 from nasfit.search.setup import Setup
-from nasfit.search.shared_trials import begun, by_network, completed, failed, patient_run, scored, scoring_job
+from nasfit.search.shared_trials import begun, patient_run, scored, scoring_job
 from nasfit.study import Trial, TrialState
 from nasfit.training.recipe import Recipe
 from nasfit.training.shared_file import SharedFacts, shared_content

@@ -12,7 +12,7 @@ import numpy as np
 from nasfit.architecture import Architecture
 from nasfit.latency import Measurement
 from nasfit.search.bounds import excess
-from nasfit.search.evaluate import proxy_job, screened
+from nasfit.search.evaluate import completed, failed, proxy_job, screened
 from nasfit.search.events import Noted, ProxyStep
 from nasfit.search.measuring import measured
 from nasfit.search.plan import MOST_EPOCHS, SEARCH_SHARE, WANTED_TRIALS, Plan
@@ -210,14 +210,6 @@ def _chosen(setup: Setup, choice: ProxyChoice) -> Plan:
 
 
 def _finished(setup: Setup, trial: Trial, training: dict[str, Any]) -> Trial:
-    assert trial.latency_ms is not None, "screened before"
     if "failed" in training:
-        return replace(trial, state=TrialState.FAILED, reason=training["failed"])
-    accuracy = training["accuracy"]
-    return replace(
-        trial,
-        state=TrialState.COMPLETE,
-        accuracy=accuracy,
-        reward=setup.reward(accuracy, trial.latency_ms),
-        seconds={**trial.seconds, "train": training["seconds"]},
-    )
+        return failed(trial, training["failed"])
+    return completed(setup, trial, training["accuracy"], training["seconds"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -19,14 +18,6 @@ from nasfit.training.shared_scoring import Scored, ScoringJob, run_scoring
 
 # The trials of one network; the first is evaluated, the others repeat it.
 Group = Sequence[Trial]
-
-
-def by_network(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """Trials by their networks' texts, in order."""
-    groups: dict[str, list[Trial]] = {}
-    for trial in trials:
-        groups.setdefault(trial.architecture, []).append(trial)
-    return groups
 
 
 def begun(setup: Setup, file: str) -> SharedFacts:
@@ -73,20 +64,3 @@ def scoring_job(setup: Setup, architecture: str, file: str) -> ScoringJob:
         precision=setup.settings.precision,
         model_format=setup.instrument.device.model_format,
     )
-
-
-def completed(setup: Setup, trial: Trial, accuracy: float, train_s: float) -> Trial:
-    """The trial with its accuracy (0 to 1), its reward and what that cost, s."""
-    assert trial.latency_ms is not None, "measured before"
-    return replace(
-        trial,
-        state=TrialState.COMPLETE,
-        accuracy=accuracy,
-        reward=setup.reward(accuracy, trial.latency_ms),
-        seconds={**trial.seconds, "train": train_s},
-    )
-
-
-def failed(trial: Trial, reason: str) -> Trial:
-    """The trial as one that could not be evaluated."""
-    return replace(trial, state=TrialState.FAILED, reason=reason)

@@ -14,10 +14,10 @@ import numpy as np
 
 from nasfit.architecture import Architecture, count
 from nasfit.errors import TrialFailure
-from nasfit.search.evaluate import answered
+from nasfit.search.evaluate import answered, by_network, completed, failed
 from nasfit.search.plan import SEARCH_SHARE
 from nasfit.search.setup import Setup
-from nasfit.search.shared_trials import begun, by_network, completed, failed, patient_run, scored
+from nasfit.search.shared_trials import begun, patient_run, scored
 from nasfit.study import Trial
 from nasfit.training.recipe import Recipe
 from nasfit.training.shared_file import SharedFacts, shared_content

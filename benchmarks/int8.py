@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nasfit.architecture import Architecture, adapted, published, scaled
+from nasfit.architecture import Architecture, adapted, published
 from nasfit.devices import open_device
 from nasfit.export import export_model, run_file
 from nasfit.latency import THOROUGH, Measurement, Timing, measure
@@ -79,7 +79,7 @@ def trained_ones() -> Iterator[tuple[str, Architecture]]:
         yield f"{name} x{width}", adapted(published(name, width), resolution=28, channels=1, classes=10)
     draw, space = random.Random(3), named_space("mnasnet")
     for number in range(POINTS):
-        point = scaled(space.decode([draw.randrange(options) for options in space.option_counts]), 0.35)
+        point = space.decode([draw.randrange(options) for options in space.option_counts], 0.35)
         yield f"sampled {number}", adapted(point, resolution=28, channels=1, classes=10)
 
 

@@ -34,7 +34,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 import numpy as np
 import torch
 
-from nasfit.architecture import Architecture, adapted, scaled
+from nasfit.architecture import Architecture, adapted
 from nasfit.devices import open_device
 from nasfit.errors import TrialFailure
 from nasfit.latency import Measurement
@@ -118,7 +118,7 @@ def random_networks(number: int, seed: int, data: ClassificationData) -> list[Ar
     space, draw = named_space("mnasnet"), random.Random(seed)
     points = [tuple(draw.randrange(options) for options in space.option_counts) for _ in range(number)]
     shape = {"resolution": data.resolution, "channels": data.channels, "classes": len(data.classes)}
-    return [adapted(scaled(space.decode(point), WIDTH), **shape, strides="early") for point in points]
+    return [adapted(space.decode(point, WIDTH), **shape, strides="early") for point in points]
 
 
 def lines(kept: list[Kept]) -> list[dict[str, float]]:

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from timed_training import timed
 
-from nasfit.architecture import adapted, scaled
+from nasfit.architecture import adapted
 from nasfit.search import versions
 from nasfit.space import named_space
 from nasfit.tasks import ClassificationData, load
@@ -88,7 +88,7 @@ def networks(data: ClassificationData, number: int) -> list[str]:
     space, random = named_space("mnasnet"), np.random.default_rng(0)
     points = [[int(random.integers(options)) for options in space.option_counts] for _ in range(number)]
     fitted = {"resolution": data.resolution, "channels": data.channels, "classes": len(data.classes)}
-    return [str(adapted(scaled(space.decode(point), WIDTH), strides=STRIDES, **fitted)) for point in points]
+    return [str(adapted(space.decode(point, WIDTH), strides=STRIDES, **fitted)) for point in points]
 
 
 def trainings(data: ClassificationData, chosen: Sequence[str], seeds: Sequence[int], images: int) -> list[Trained]:

@@ -43,7 +43,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from nasfit.architecture import Architecture, adapted, count, scaled
+from nasfit.architecture import Architecture, adapted, count
 from nasfit.models import build
 from nasfit.search import versions
 from nasfit.space import named_space
@@ -141,7 +141,7 @@ def networks(case: Case, seed: int) -> list[Architecture]:
     points = [[int(random.integers(options)) for options in space.option_counts] for _ in range(case.networks)]
     return [
         adapted(
-            scaled(space.decode(point), case.width),
+            space.decode(point, case.width),
             resolution=case.resolution,
             channels=3,
             classes=CLASSES,

@@ -33,6 +33,7 @@ from shared_weights import pool_scores, supernet_scores
 from trials_rows import Rows, Wanted, architectures
 from zero_cost import zero_cost_scores
 
+from nasfit.architecture import STRIDE_RULES
 from nasfit.search import versions
 from nasfit.search.rank_agreement import agreement
 from nasfit.tasks import load
@@ -80,6 +81,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--networks", type=int, default=24)
     parser.add_argument("--images", type=int, default=100_000, help="pictures of a full training")
     parser.add_argument("--seeds", type=int, default=2, help="of the full training")
+    parser.add_argument("--strides", choices=STRIDE_RULES, default="early", help="which halvings the networks keep")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--rows", type=Path, default=Path("runs/trials"), help="directory that keeps what is trained")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
@@ -96,7 +98,7 @@ def _options() -> argparse.Namespace:
 def _points(options: argparse.Namespace) -> Iterator[Point]:
     data = load(options.data, cache=options.rows / "data")
     assert data.directory is not None, "loaded data lies on disk"
-    networks = architectures(data, options.networks)
+    networks = architectures(data, options.networks, strides=options.strides)
     rows = Rows(options.rows / f"{data.name}-{data.fingerprint[:12]}.jsonl")
     pictures = len(data.train.labels_N)
     with Pool(options.workers) as pool:

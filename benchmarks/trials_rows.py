@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nasfit.architecture import adapted, scaled
+from nasfit.architecture import adapted
 from nasfit.errors import TrialFailure
-from nasfit.space import named_space
+from nasfit.space import DEFAULT_SPACE, named_space
 from nasfit.tasks import ClassificationData
 from nasfit.training import TrainingJob, recipe_for, run_training
 from nasfit.workers import Pool
@@ -42,18 +42,18 @@ class Wanted:
     pictures: int
 
 
-def architectures(data: ClassificationData, number: int, seed: int = 24) -> list[str]:
-    """Random points of the space, at a width and strides that a search on one CPU takes, fitted to the pictures."""
-    space, random = named_space("mnasnet"), np.random.default_rng(seed)
+def architectures(data: ClassificationData, number: int, seed: int = 24, strides: str = "early") -> list[str]:
+    """Random points of the space, at a width and strides that a short search on one CPU takes, fitted to them."""
+    space, random = named_space(DEFAULT_SPACE), np.random.default_rng(seed)
     points = [[int(random.integers(options)) for options in space.option_counts] for _ in range(number)]
     return [
         str(
             adapted(
-                scaled(space.decode(point), 0.35),
+                space.decode(point, 0.35),
                 resolution=data.resolution,
                 channels=data.channels,
                 classes=len(data.classes),
-                strides="late",
+                strides=strides,
             )
         )
         for point in points

@@ -14,20 +14,20 @@ STRIDE_RULES = ("early", "late")
 LEAST_MAP = 4
 
 
-def scaled(architecture: Architecture, width: float) -> Architecture:
+def scaled(architecture: Architecture, width: float, *, head: bool = False) -> Architecture:
     """Stem and blocks with `width` times the filters, width > 0; the layer before the classifier keeps its own.
 
     That layer is the hidden one where there is one, and the head is then scaled with the blocks; else it is the head.
-    So the authors of MobileNetV2 and V3 scale them.
+    So the authors of MobileNetV2 and V3 scale them. head: scale the head in any case.
     """
     if not 0 < width < math.inf:
         raise ArchitectureError(f"width multiplier is {width!r}; it must be above 0, such as 0.5")
-    head = architecture.head_filters
+    head_filters = architecture.head_filters
     return replace(
         architecture,
         stem_filters=divisible(architecture.stem_filters * width),
         blocks=tuple(replace(block, filters=divisible(block.filters * width)) for block in architecture.blocks),
-        head_filters=divisible(head * width) if architecture.hidden_filters else head,
+        head_filters=divisible(head_filters * width) if head or architecture.hidden_filters else head_filters,
     )
 
 

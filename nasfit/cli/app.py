@@ -62,7 +62,7 @@ def search(
     predictor: options.Predictor = None,
     budget: options.Budget = "10m",
     study: options.StudyPath = None,
-    space: options.Space = "mnasnet",
+    space: options.Space = "mnasnet-lean",
     strategy: options.Strategy = "guided",
     warm_start: options.WarmStart = None,
     stopping: options.Stopping = "none",
@@ -120,7 +120,7 @@ def proxy(
     ] = None,
     full: Annotated[int | None, typer.Option(help="Pictures of the full training. Default: by --budget.")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each kind; with 2 the full one is checked as well.")] = 1,
-    space: options.Space = "mnasnet",
+    space: options.Space = "mnasnet-lean",
     width: Annotated[float, typer.Option(help="Width multiplier of the space.")] = 0.35,
     resolution: options.Resolution = None,
     pictures: options.Pictures = None,
@@ -225,7 +225,7 @@ def measure(
     check_madds: Annotated[
         bool, typer.Option("--check-madds", help="Measure random networks: do multiply-adds rank latency here?")
     ] = False,
-    space: Annotated[str | None, typer.Option(help="mnasnet or mnasnet-7, for these two. Default: mnasnet.")] = None,
+    space: Annotated[str | None, typer.Option(help="Space of these two. Default: mnasnet-lean.")] = None,
     budget: Annotated[str | None, typer.Option(help="Time for their measurements. Default: 10m and 2m.")] = None,
     out: Annotated[Path | None, typer.Option(help="File of the predictor, .json; measurements lie beside it.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Picture of --check-madds: .png, .svg or .pdf.")] = None,

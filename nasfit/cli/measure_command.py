@@ -11,9 +11,8 @@ from nasfit.cli.networks import Fitting
 from nasfit.cli.predicting import build, check_madds, estimate
 from nasfit.cli.quantities import seconds
 from nasfit.errors import UsageError
-from nasfit.space import named_space
+from nasfit.space import DEFAULT_SPACE, named_space
 
-DEFAULT_SPACE = "mnasnet"
 BUILD_BUDGET, CHECK_BUDGET = "10m", "2m"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from nasfit.architecture import Architecture, adapted, scaled
+from nasfit.architecture import Architecture, adapted
 from nasfit.cli.networks import Fitting
 from nasfit.cli.quantities import duration
 from nasfit.errors import DeviceError, TrialFailure, UsageError
@@ -26,7 +26,7 @@ CHANNELS = 3
 
 def fitted(space: SearchSpace, tokens: Tokens, fitting: Fitting) -> Architecture:
     """The network of a point, as a search with this width and input would build it. Raises ArchitectureError."""
-    network = scaled(space.decode(tokens), 1.0 if fitting.width is None else fitting.width)
+    network = space.decode(tokens, 1.0 if fitting.width is None else fitting.width)
     return adapted(
         network,
         resolution=network.resolution if fitting.resolution is None else fitting.resolution,

@@ -3,8 +3,8 @@
 ONNX Runtime turns the pairs and the operator between into one integer kernel (QLinearConv, QLinearAdd, ...).
 Activations are uint8 and weights int8, the one combination that it both fuses throughout and runs fast on x86.
 Without VNNI its AVX2 kernels add pairs of products in 16 bits, which saturate where weights near 127 meet activations
-near 255; with VNNI (Intel since 2019, AMD since 2022) and on ARM the sums are exact. Weights keep their full range for
-these; `check_parity` on such a machine shows whether it matters.
+near 255; with VNNI (Intel since 2019, AMD since 2022) and on ARM the sums are exact. Weights keep their full range: a
+session with `session.x64quantprecision` = 1, as all of nasfit's are, takes exact kernels there.
 
 Shapes: C channels, O output channels.
 """

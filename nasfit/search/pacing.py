@@ -8,7 +8,7 @@ from pathlib import Path
 from nasfit.architecture import Architecture
 from nasfit.errors import StudyError, TrialFailure
 from nasfit.search.settings import Settings
-from nasfit.training import Pace, Recipe, TrainingJob, training_speed
+from nasfit.training import Pace, Recipe, TrainingJob, bf16_in_hardware, training_speed
 from nasfit.workers import Pool
 
 # A gain below this is within the noise of so short a trial.
@@ -18,13 +18,15 @@ WORTHWHILE = 1.1
 def chosen_precision(
     settings: Settings, network: Architecture, directory: Path, pool: Pool
 ) -> tuple[str, float | None]:
-    """The precision, and how many times as fast bf16 is as fp32 where that was tried.
+    """The precision, and how many times as fast bf16 is as fp32 where that was worth a try.
 
     network: of middling size. Each is tried in all workers at once, as in the search. Raises StudyError where
     the network cannot be trained.
     """
     if settings.train_precision is not None:
         return settings.train_precision, None
+    if not bf16_in_hardware():
+        return "fp32", None
     job = TrainingJob(str(network), str(directory), Recipe(images=0), seed=0)
     plain = slowest_speed(job, pool)
     gain = slowest_speed(replace(job, pace=Pace("bf16")), pool) / plain

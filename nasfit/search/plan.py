@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nasfit.architecture import Architecture, adapted, count, scaled
+from nasfit.architecture import Architecture, adapted, count
 from nasfit.errors import StudyError, TrialFailure, UsageError
 from nasfit.search.measuring import Instrument, measured
 from nasfit.search.pacing import chosen_precision, slowest_speed
@@ -104,11 +104,11 @@ def calibrate(
     """
     core_seconds = settings.budget_s * SEARCH_SHARE * pool.workers
     wanted_images = settings.proxy_images or min(PROXY_IMAGES, len(data.train.labels_N))
-    middle = space.decode([options // 2 for options in space.option_counts])
+    middle = [options // 2 for options in space.option_counts]
     plan = None
     for width, strides in _rungs(settings, data.resolution):
-        at = _Rung(width, strides, data)
-        latencies = at.latencies(space, instrument)
+        at = _Rung(width, strides, data, space)
+        latencies = at.latencies(instrument)
         if plan is not None and latencies["smallest_ms"] > ROOM * settings.target_ms:
             break
         # Training slows about as inference does, and what is trained is near the limit or below it.
@@ -137,7 +137,8 @@ def calibrate(
             f"at width {plan.width:g} takes {plan.smallest_ms:.3g} ms on {settings.device!r}; "
             f"ask for {plan.smallest_ms * 1.2:.2g} ms or more, or lower --width or --resolution"
         )
-    precision, gain = chosen_precision(settings, _Rung(plan.width, plan.strides, data).fitted(middle), directory, pool)
+    rung = _Rung(plan.width, plan.strides, data, space)
+    precision, gain = chosen_precision(settings, rung.fitted(middle), directory, pool)
     if precision == "bf16" and gain is not None:
         speed = plan.speed * gain
         images = _images(settings, wanted_images, int(core_seconds / WANTED_TRIALS * speed))
@@ -157,22 +158,23 @@ class _Rung:
     width: float
     strides: str
     data: ClassificationData
+    space: SearchSpace
 
-    def fitted(self, network: Architecture) -> Architecture:
+    def fitted(self, tokens: Sequence[int]) -> Architecture:
         data = self.data
         return adapted(
-            scaled(network, self.width),
+            self.space.decode(tokens, self.width),
             resolution=data.resolution,
             channels=data.channels,
             classes=len(data.classes),
             strides=self.strides,
         )
 
-    def latencies(self, space: SearchSpace, instrument: Instrument) -> dict[str, float]:
+    def latencies(self, instrument: Instrument) -> dict[str, float]:
         networks = {
-            "smallest_ms": self.fitted(space.decode(extreme(space, min))),
-            "middle_ms": self.fitted(space.decode([options // 2 for options in space.option_counts])),
-            "largest_ms": self.fitted(space.decode(extreme(space, max))),
+            "smallest_ms": self.fitted(extreme(self.space, min)),
+            "middle_ms": self.fitted([options // 2 for options in self.space.option_counts]),
+            "largest_ms": self.fitted(extreme(self.space, max)),
         }
         found = measured(list(networks.values()), instrument)
         values = {}

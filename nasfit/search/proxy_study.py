@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from nasfit.architecture import Architecture, adapted, scaled
+from nasfit.architecture import Architecture, adapted
 from nasfit.errors import StudyError, TrialFailure, UsageError
 from nasfit.search.data import prepared
 from nasfit.search.events import Noted, Prepared, ProxyChosen, ProxyStep
@@ -15,7 +15,7 @@ from nasfit.search.proxy_choice import proxy_choice, require_wish
 from nasfit.search.proxy_design import Design, Training, affordable_full, budgets_of, spread
 from nasfit.search.proxy_trainings import known, trained
 from nasfit.search.settings import Settings
-from nasfit.space import SearchSpace, Tokens, named_space
+from nasfit.space import DEFAULT_SPACE, SearchSpace, Tokens, named_space
 from nasfit.study import Study, holds_study
 from nasfit.tasks import ClassificationData, find
 from nasfit.training import Recipe, TrainingJob, recipe_for, training_speed
@@ -39,7 +39,7 @@ class ProxySettings:
     """
 
     data: str
-    space: str = "mnasnet"
+    space: str = DEFAULT_SPACE
     width: float = 0.35
     strides: str = "late"
     resolution: int | None = None
@@ -145,7 +145,7 @@ def _designed(
 
     def build(tokens: Tokens) -> Architecture:
         return adapted(
-            scaled(space.decode(tokens), settings.width),
+            space.decode(tokens, settings.width),
             resolution=data.resolution,
             channels=data.channels,
             classes=len(data.classes),

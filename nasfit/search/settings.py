@@ -10,7 +10,7 @@ from nasfit.architecture import MIN_RESOLUTION, STRIDE_RULES
 from nasfit.devices.engines import require_precision
 from nasfit.errors import UnknownNameError, UsageError
 from nasfit.objective import REWARDS, Front, Reward
-from nasfit.space import SPACES
+from nasfit.space import DEFAULT_SPACE, SPACES
 from nasfit.strategies import FRONT_STRATEGIES, STRATEGIES
 from nasfit.training import SCORES
 
@@ -79,7 +79,7 @@ class Settings:
     max_mb: float | None = None
     max_size: float | None = None
     predictor: str | None = None
-    space: str = "mnasnet"
+    space: str = DEFAULT_SPACE
     strategy: str = "guided"
     reward: str = "soft"
     alpha: float | None = None

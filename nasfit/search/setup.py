@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nasfit.architecture import Architecture, adapted, scaled
+from nasfit.architecture import Architecture, adapted
 from nasfit.latency.predictor import Predictor
 from nasfit.objective import Goal
 from nasfit.search.exponent import exponent_of
@@ -46,7 +46,7 @@ class Setup:
 
     def architecture(self, tokens: Tokens) -> Architecture:
         """The network that is built for a point: scaled to the study's width, fitted to its pictures."""
-        return self.fitted(scaled(self.space.decode(tokens), self.plan.width))
+        return self.fitted(self.space.decode(tokens, self.plan.width))
 
     def fitted(self, network: Architecture, strides: str | None = None) -> Architecture:
         """Any network with the study's input and classes, by its stride rule or the one given; widths stay."""

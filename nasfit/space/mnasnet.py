@@ -1,7 +1,10 @@
-"""The paper's space around MobileNetV2, with 5 or all 7 blocks searched.
+"""The paper's space around MobileNetV2, with 5 or all 7 blocks searched, and one with a leaner end.
 
 The paper's size, 432^5, is five searched blocks; every released network shares block 1 (one 3x3 separable layer to 16)
 and block 7 (one 3x3 `mbconv6` layer to 320), so `mnasnet` fixes these two and `mnasnet-7` searches them as well.
+
+`mnasnet-lean`, the default, searches the blocks of `mnasnet` and ends as MobileNetV3 does (Howard et al. 2019, section
+5.1) without its hidden layer: no block 7, the head is what would have been its expansion, and it narrows with the rest.
 """
 
 from __future__ import annotations
@@ -37,14 +40,21 @@ _SPACES = {
     space.name: space
     for space in (
         SearchSpace("mnasnet", (_FIRST, *(_choices(block) for block in range(1, 6)), _LAST)),
+        SearchSpace(
+            "mnasnet-lean",
+            (_FIRST, *(_choices(block) for block in range(1, 6))),
+            head_filters=6 * ANCHOR_FILTERS[5],
+            head_scales=True,
+        ),
         SearchSpace("mnasnet-7", tuple(_choices(block) for block in range(7))),
     )
 }
 SPACES = tuple(_SPACES)
+DEFAULT_SPACE = "mnasnet-lean"
 
 
 def named_space(name: str) -> SearchSpace:
-    """A space that nasfit ships: `mnasnet` or `mnasnet-7`. Raises UnknownNameError."""
+    """A space that nasfit ships, one of `SPACES`. Raises UnknownNameError."""
     if name not in _SPACES:
         raise UnknownNameError("search space", name, _SPACES)
     return _SPACES[name]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from nasfit.architecture import Architecture, Block, Layer, layers
+from nasfit.architecture import Architecture, Block, Layer, layers, scaled
 from nasfit.errors import ArchitectureError, UsageError
 
 Tokens = tuple[int, ...]
@@ -74,13 +74,17 @@ _DECISIONS = ("op", "kernel", "SE ratio", "skip op", "filters", "layers")
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Blocks in sequence between a stem and a head; each is fixed (`Block`) or searched (`BlockChoices`)."""
+    """Blocks in sequence between a stem and a head; each is fixed (`Block`) or searched (`BlockChoices`).
+
+    head_scales: whether a width multiplier changes the head's filters too; the published networks keep theirs.
+    """
 
     name: str
     blocks: tuple[Block | BlockChoices, ...]
     stem_filters: int = 32
     stem_stride: int = 2
     head_filters: int = 1280
+    head_scales: bool = False
 
     @property
     def searched(self) -> tuple[BlockChoices, ...]:
@@ -102,8 +106,11 @@ class SearchSpace:
         """Number of points."""
         return math.prod(self.option_counts)
 
-    def decode(self, tokens: Sequence[int]) -> Architecture:
-        """The architecture (224 px, 1,000 classes) at a point. Raises ArchitectureError for tokens outside it."""
+    def decode(self, tokens: Sequence[int], width: float = 1.0) -> Architecture:
+        """The architecture (224 px, 1,000 classes) at a point, with `width` > 0 times the filters.
+
+        Raises ArchitectureError for tokens outside the space.
+        """
         counts = self.option_counts
         if len(tokens) != len(counts):
             raise ArchitectureError(f"got {len(tokens)} tokens; space {self.name!r} has {len(counts)} decisions")
@@ -116,7 +123,8 @@ class SearchSpace:
                 own, rest = rest[: len(_DECISIONS)], rest[len(_DECISIONS) :]
                 block = block.block(own)
             blocks.append(block)
-        return Architecture(self.stem_filters, self.stem_stride, tuple(blocks), self.head_filters)
+        network = Architecture(self.stem_filters, self.stem_stride, tuple(blocks), self.head_filters)
+        return scaled(network, width, head=self.head_scales)
 
     def encode(self, architecture: Architecture) -> Tokens:
         """The point that builds this network; inverse of `decode`.

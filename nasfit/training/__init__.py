@@ -4,7 +4,7 @@ from nasfit.training.batches import as_images, normalised
 from nasfit.training.deployed_file import CALIBRATION_PICTURES, calibration_pictures, deployed_accuracy
 from nasfit.training.job import TrainingJob, TrainingResult, run_training, training_speed
 from nasfit.training.network_training import Trained, accuracy, best_device, predict, train
-from nasfit.training.pace import PRECISIONS, Pace
+from nasfit.training.pace import PRECISIONS, Pace, bf16_in_hardware
 from nasfit.training.recipe import AUGMENTED_PASSES, Recipe, recipe_for
 from nasfit.training.stopping import StopRule
 from nasfit.training.zero_cost import SCORES, zero_cost_scores
@@ -25,6 +25,7 @@ __all__ = [
     "accuracy",
     "as_images",
     "best_device",
+    "bf16_in_hardware",
     "calibration_pictures",
     "deployed_accuracy",
     "normalised",

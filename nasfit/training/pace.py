@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from nasfit.errors import UnknownNameError
 PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # A progressive training shows this share of its pictures first, at this share of their side.
 SMALL_SHARE, SMALL_SIDE = 0.5, 0.625
+# As Linux names them: x86 (AVX-512, AMX), ARM.
+CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,15 @@ class Pace:
 
 
 PLAIN = Pace()
+
+
+def bf16_in_hardware(cpu_information: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether what trains here multiplies bf16 itself. Where it is emulated, a step takes ten times as long.
+
+    True where that cannot be read: only a trial tells then.
+    """
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if not cpu_information.exists():
+        return True
+    return not CPU_FLAGS.isdisjoint(cpu_information.read_text().split())

@@ -30,7 +30,7 @@ def test_text_spells_out_what_mobilenet_v3_adds():
     assert Architecture.parse(str(network)) == network
 
 
-@pytest.mark.parametrize("space", ["mnasnet", "mnasnet-7"])
+@pytest.mark.parametrize("space", ["mnasnet", "mnasnet-7", "mnasnet-lean"])
 def test_points_survive_the_trip_through_text(points, space):
     for network in points(250, seed=1, space=space):
         assert Architecture.parse(str(network)) == network

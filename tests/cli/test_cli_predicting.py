@@ -68,7 +68,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_a_predictor_is_built_goes_on_and_estimates(run: Run, bench: Bench) -> None:
-    build = ("measure", "--build-predictor", *SMALL, "--out", "phone.json", "--budget")
+    build = ("measure", "--build-predictor", "--space", "mnasnet", *SMALL, "--out", "phone.json", "--budget")
     code, out, err = run(*build, "15s")
     assert (code, out) == (2, "")
     assert "16 networks were measured, and a predictor needs 30; the same command goes on from phone.jsonl" in err

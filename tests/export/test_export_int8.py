@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from nasfit.architecture import Architecture, adapted, published, scaled
 from nasfit.errors import TrialFailure, UsageError
-from nasfit.export import check_parity, export_model, read_metadata, trace_program
+from nasfit.export import check_parity, export_model, read_metadata, run_file, trace_program
 from nasfit.export.onnx_int8 import write_onnx_int8
 from nasfit.export.quantization import Quantization, calibrated
 from nasfit.export.tflite_int8 import write_tflite_int8
@@ -302,7 +302,7 @@ def test_both_formats_round_alike() -> None:
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture.numpy().transpose(0, 2, 3, 1))
     interpreter.invoke()
     in_litert_BK = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    in_onnxruntime_BK = onnxruntime.InferenceSession(contents["onnx"]).run(None, {"image": picture.numpy()})[0]
+    in_onnxruntime_BK = run_file(contents["onnx"], picture, model_format="onnx")
     step = calibrated(trace_program(network, (1, 28, 28)), picture)["classifier_2"].scale
     assert np.abs(in_litert_BK - in_onnxruntime_BK).max() <= 2.01 * step
 

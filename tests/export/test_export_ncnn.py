@@ -58,7 +58,7 @@ def test_published_networks_give_the_same_numbers(name: str) -> None:
 
 
 @needs_ncnn
-@pytest.mark.parametrize("space", ["mnasnet", "mnasnet-7"])
+@pytest.mark.parametrize("space", ["mnasnet", "mnasnet-7", "mnasnet-lean"])
 def test_random_points_of_the_spaces(space: str, points: Sampler) -> None:
     for number, point in enumerate(points(20, seed=5, space=space)):
         resolution = (32, 33, 41, 64)[number % 4]

@@ -12,7 +12,7 @@ from torch import nn
 from nasfit.architecture import Architecture, adapted, published, scaled
 from nasfit.errors import ArchitectureError
 from nasfit.models import Inheritance, Network, build, inherited
-from nasfit.space import named_space
+from nasfit.space import SPACES, named_space
 
 PARENT = (
     "in3@32 stem16s1 | sepconv k3 s1 se0 none f8 n1 | mbconv3 k3 s2 se0 identity f16 n2 | "
@@ -158,14 +158,14 @@ def test_layers_of_another_kind_and_what_no_parent_has_stay_fresh(parent: Networ
     )
 
 
-@pytest.mark.parametrize("name", ["mnasnet", "mnasnet-7"])
+@pytest.mark.parametrize("name", SPACES)
 def test_every_network_of_a_space_inherits_from_every_other(name: str) -> None:
     space, draw = named_space(name), random.Random(0)
 
     def drawn() -> Architecture:
         point = [draw.randrange(options) for options in space.option_counts]
         width = draw.choice((0.25, 0.35, 0.5))
-        return adapted(scaled(space.decode(point), width), resolution=24, channels=1, classes=3, strides="early")
+        return adapted(space.decode(point, width), resolution=24, channels=1, classes=3, strides="early")
 
     for _ in range(6):
         child, parent = build(drawn()), build(drawn())

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from nasfit.architecture import Architecture, adapted, scaled
+from nasfit.architecture import Architecture, adapted
 from nasfit.errors import ArchitectureError, UsageError
 from nasfit.models import Network
 from nasfit.models.quick import quickened
 from nasfit.models.shared import SharedWeights, corners, shared_names
 from nasfit.space import SearchSpace, Tokens, named_space
 
-SPACES = ("mnasnet", "mnasnet-7")
+SPACES = ("mnasnet", "mnasnet-7", "mnasnet-lean")
 
 
 def fitted(space: SearchSpace, tokens: Tokens) -> Architecture:
-    return adapted(scaled(space.decode(tokens), 0.35), resolution=32, channels=3, classes=10, strides="early")
+    return adapted(space.decode(tokens, 0.35), resolution=32, channels=3, classes=10, strides="early")
 
 
 def drawn(space: SearchSpace, seed: int) -> Architecture:
@@ -93,7 +93,9 @@ def test_the_quick_ways_of_training_reach_the_same_slices(
     shared.gradients.zero_()
     with quickened(window):
         window(images_BCHW).square().sum().backward()
-    torch.testing.assert_close(shared.gradients, plain, rtol=1e-3, atol=1e-4 * float(plain.abs().max()))
+    # As a whole: an activation near zero falls on either side with another order of summation.
+    assert (shared.gradients - plain).norm() < 0.01 * plain.norm()
+    assert shared.gradients[plain == 0].abs().max() < 1e-4 * plain.abs().max()
     shared.gradients.zero_()
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from nasfit.architecture import scaled
 from nasfit.errors import UnknownNameError
 from nasfit.space import SPACES, named_space, rounded_filters
 
@@ -49,6 +52,23 @@ def test_mnasnet_7_searches_all_blocks_around_the_same_middle():
     assert (seven.searched[0].filters, seven.searched[0].layers) == ((16, 24), (1, 2))
     assert (seven.searched[6].filters, seven.searched[6].layers) == ((240, 320, 400), (1, 2))
     assert seven.size == 432**5 * (48 * 2 * 2) * (48 * 3 * 2)
+
+
+def test_the_lean_space_searches_the_same_blocks_and_ends_in_the_sixths_expansion():
+    lean, published = named_space("mnasnet-lean"), named_space("mnasnet")
+    assert lean.searched == published.searched
+    point = [0] * len(lean.option_counts)
+    network = lean.decode(point)
+    assert network.blocks == published.decode(point).blocks[:-1]
+    assert (network.head_filters, network.hidden_filters) == (960, 0)
+
+
+@pytest.mark.parametrize(("name", "head"), [("mnasnet", 1280), ("mnasnet-7", 1280), ("mnasnet-lean", 336)])
+def test_a_width_narrows_all_but_the_published_head(name, head):
+    space = named_space(name)
+    point = [0] * len(space.option_counts)
+    assert space.decode(point, 0.35) == replace(scaled(space.decode(point), 0.35), head_filters=head)
+    assert space.decode(point, 1.0) == space.decode(point)
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -15,7 +15,7 @@ from statistics import fmean
 import numpy as np
 
 from nasfit.errors import TrialFailure
-from nasfit.search.evaluate import answered, by_network, completed, failed
+from nasfit.search.evaluate import by_network, completed, failed
 from nasfit.search.setup import Setup
 from nasfit.search.shared_trials import begun, patient_run, scored, scoring_job
 from nasfit.study import Trial, TrialState
@@ -52,13 +52,11 @@ def pooled(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
         yield from (failed(trial, facts.failures[text]) for trial in groups[text])
     alive = [group for text, group in groups.items() if text not in facts.failures]
     shared_s = (facts.seconds + scale.seconds) / len(groups)
-    for first, value, repeats in scored(setup, alive, SHARED_FILE):
-        if isinstance(value, Scored):
-            trial = completed(setup, first, scale.at_first(value.accuracy), shared_s + value.seconds)
-        else:
-            trial = failed(first, str(value))
-        yield trial
-        yield from (answered(repeat, trial) for repeat in repeats)
+
+    def finish(trial: Trial, score: Scored) -> Trial:
+        return completed(setup, trial, scale.at_first(score.accuracy), shared_s + score.seconds)
+
+    yield from scored(setup, alive, SHARED_FILE, finish)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
 
 from nasfit.errors import StudyError, TrialFailure
 from nasfit.models.shared import SharedWeights, corners
-from nasfit.search.evaluate import patience_s
+from nasfit.search.evaluate import answered, failed, patience_s
 from nasfit.search.setup import Setup
 from nasfit.study import Trial, TrialState
 from nasfit.training.shared_file import SharedFacts, read_facts, shared_content
@@ -45,13 +45,15 @@ def patient_run(setup: Setup) -> Run:
 
 
 def scored(
-    setup: Setup, groups: Sequence[Group], file: str
-) -> Iterator[tuple[Trial, Scored | TrialFailure, Sequence[Trial]]]:
-    """The first trial of each group, what came of scoring its network, and its repeats; as they are done."""
+    setup: Setup, groups: Sequence[Group], file: str, finish: Callable[[Trial, Scored], Trial]
+) -> Iterator[Trial]:
+    """Scores the network of each group; its trials finished, as they are done. finish: what a score makes of one."""
     jobs = [scoring_job(setup, first.architecture, file) for first, *_ in groups]
     for index, value in patient_run(setup)(run_scoring, jobs):
         first, *repeats = groups[index]
-        yield first, value, repeats
+        trial = failed(first, str(value)) if isinstance(value, TrialFailure) else finish(first, value)
+        yield trial
+        yield from (answered(repeat, trial) for repeat in repeats)
 
 
 def scoring_job(setup: Setup, architecture: str, file: str) -> ScoringJob:

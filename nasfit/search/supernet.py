@@ -14,7 +14,7 @@ import numpy as np
 
 from nasfit.architecture import Architecture, count
 from nasfit.errors import TrialFailure
-from nasfit.search.evaluate import answered, by_network, completed, failed
+from nasfit.search.evaluate import by_network, completed, failed
 from nasfit.search.plan import SEARCH_SHARE
 from nasfit.search.setup import Setup
 from nasfit.search.shared_trials import begun, patient_run, scored
@@ -45,16 +45,15 @@ def supernet(setup: Setup, trials: Sequence[Trial]) -> Iterator[Trial]:
     except TrialFailure as failure:
         yield from (failed(trial, str(failure)) for trial in trials)
         return
-    for first, value, repeats in scored(setup, list(groups.values()), SUPERNET_FILE):
-        if isinstance(value, Scored):
-            trial = completed(setup, first, value.accuracy, value.seconds)
-            if first.number in facts.first:
-                # What all trials profit from, told with those that were there when it was spent.
-                trial = replace(trial, seconds={**trial.seconds, "supernet": facts.seconds / len(facts.first)})
-        else:
-            trial = failed(first, str(value))
-        yield trial
-        yield from (answered(repeat, trial) for repeat in repeats)
+
+    def finish(trial: Trial, score: Scored) -> Trial:
+        done = completed(setup, trial, score.accuracy, score.seconds)
+        if trial.number not in facts.first:
+            return done
+        # What all trials profit from, told with those that were there when it was spent.
+        return replace(done, seconds={**done.seconds, "supernet": facts.seconds / len(facts.first)})
+
+    yield from scored(setup, list(groups.values()), SUPERNET_FILE, finish)
 
 
 def _trained(setup: Setup, groups: Mapping[str, Sequence[Trial]]) -> SharedFacts:

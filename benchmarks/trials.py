@@ -39,7 +39,8 @@ from nasfit.search.rank_agreement import agreement
 from nasfit.tasks import load
 from nasfit.workers import Pool
 
-SHARES = (1 / 50, 1 / 20, 1 / 10, 1 / 4)
+SHARES = (0.02, 0.05, 0.1, 0.25)
+LARGEST_SHARED = 0.1  # of a full training: above, networks that share weights are no cheaper than alone
 WAYS = ("standalone", "inherit", "pool", "supernet", "zero-cost")
 Shared = Callable[[Sequence[str], Path, int, int], tuple[Sequence[float], float]]
 SHARED: dict[str, Shared] = {"inherit": inherited_scores, "pool": pool_scores, "supernet": supernet_scores}
@@ -83,13 +84,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2, help="of the full training")
     parser.add_argument("--strides", choices=STRIDE_RULES, default="early", help="which halvings the networks keep")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--shares", nargs="+", type=float, default=SHARES, help="of a full training, each way at each")
     parser.add_argument("--rows", type=Path, default=Path("runs/trials"), help="directory that keeps what is trained")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--quick", action="store_true", help="3 networks, 400 pictures, one share")
     parser.add_argument("--json", action="store_true", help="print every figure as JSON, the table to stderr")
     options = parser.parse_args()
-    options.shares = SHARES[-1:] if options.quick else SHARES
     if options.quick:
+        options.shares = SHARES[-2:-1]
         options.data, options.networks, options.images, options.seeds = "fashion-mnist-small", 3, 400, 1
         options.rows = options.rows / "quick"
     return options
@@ -130,7 +132,7 @@ def _points(options: argparse.Namespace) -> Iterator[Point]:
             for name, values in scores.items():
                 yield point(name, 0, values, cpu_s / len(networks))
     for way in (way for way in SHARED if way in options.ways):
-        for share in options.shares[:3]:
+        for share in (share for share in options.shares if share <= LARGEST_SHARED):
             images = round(options.images * share)
             accuracies, cpu_s = SHARED[way](networks, data.directory, images, 10)
             yield point(way, images, accuracies, cpu_s / len(networks))

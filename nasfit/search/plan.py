@@ -26,9 +26,8 @@ MOST_EPOCHS = 60
 
 # From fast to slow networks. Late halvings are worth more accuracy at equal latency than wide early ones.
 RUNGS = ((0.35, "early"), (0.35, "late"), (0.5, "late"), (0.75, "late"), (1.0, "late"))
-# Stepping up goes on while the smallest network needs at most this share of the target, so that there is a choice,
-ROOM = 0.6
-# and while a trial within the budget still sees this share of the pictures it should.
+# Stepping up goes on while enough of the space meets the target (see `_roomy`), and while a trial within the budget
+# still sees this share of the pictures it should.
 LEAST_SHARE = 0.25
 
 
@@ -109,7 +108,7 @@ def calibrate(
     for width, strides in _rungs(settings, data.resolution):
         at = _Rung(width, strides, data, space)
         latencies = at.latencies(instrument)
-        if plan is not None and latencies["smallest_ms"] > ROOM * settings.target_ms:
+        if plan is not None and not _roomy(latencies, settings.target_ms):
             break
         # Training slows about as inference does, and what is trained is near the limit or below it.
         slowed = max(1.0, latencies["middle_ms"] / settings.target_ms)
@@ -144,6 +143,11 @@ def calibrate(
         images = _images(settings, wanted_images, int(core_seconds / WANTED_TRIALS * speed))
         plan = replace(plan, speed=speed, proxy_images=images, trial_s=images / speed)
     return replace(plan, train_precision=precision, precision_gain=gain, progressive=settings.progressive)
+
+
+def _roomy(latencies: dict[str, float], target_ms: float) -> bool:
+    """Whether enough of a space meets the target: it is at least the geometric mean of the smallest and the middle."""
+    return latencies["smallest_ms"] * latencies["middle_ms"] <= target_ms**2
 
 
 def _images(settings: Settings, wanted: int, affordable: int) -> int:

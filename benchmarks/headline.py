@@ -33,6 +33,7 @@ from typing import Any
 from nasfit.cli.quantities import seconds
 from nasfit.errors import NasfitError
 from nasfit.search import Contender, FinaleStep, Finished, Result, Settings, gain, run_search, speedup, versions
+from nasfit.space import DEFAULT_SPACE
 from nasfit.study import Study, TrialState
 
 Row = dict[str, Any]
@@ -66,6 +67,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--budget", nargs="+", default=["20m"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--strategy", default="guided")
+    parser.add_argument("--space", default=DEFAULT_SPACE)
     parser.add_argument("--engine", default="litert", help="README's figures are of onnxruntime")
     parser.add_argument("--random", action="store_true", help="run random search for as long beside each search")
     parser.add_argument("--studies", type=Path, default=Path("runs/headline"))
@@ -122,6 +124,7 @@ def _settings(options: argparse.Namespace, data: str, budget: str, seed: int) ->
         target_ms=options.target_ms,
         engine=options.engine,
         strategy=options.strategy,
+        space=options.space,
         seed=seed,
         budget_s=seconds(budget),
         proxy_images=500 if options.quick else None,

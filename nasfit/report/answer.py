@@ -118,7 +118,8 @@ def _verdict(best: Contender, baselines: tuple[Contender, ...], pictures: int | 
     matched = _matched(best, baselines)
     if matched and matched.latency_ms > best.latency_ms and not same_speed(matched, best):
         times = ratio(matched.latency_ms, best.latency_ms)
-        return "better", f"Better than {together(baselines)}: {times} as fast at equal or better accuracy."
+        beaten = tuple(b for b in baselines if b.accuracy <= best.accuracy)
+        return "better", f"Better than {together(beaten)}: {times} as fast at equal or better accuracy."
     if rival is None:
         return "unclear", f"Faster than every {any_of(baselines)} trained beside it, and less accurate than each."
     ahead, noise = best.accuracy - rival.accuracy, margin(best.accuracy, rival.accuracy, pictures)

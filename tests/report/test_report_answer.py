@@ -88,6 +88,12 @@ def test_below_every_baseline_there_is_no_comparison(finished: Finished) -> None
     assert given.sentences[1] == "No MobileNetV2 trained beside it is as fast."
 
 
+def test_a_family_that_is_not_beaten_is_not_named(finished: Finished, make_contender: Callable[..., Contender]) -> None:
+    against = (make_contender("mobilenet-v3-small x0.35", 0.84, 0.9), make_contender("mobilenet-v2 x0.25", 0.88, 1.3))
+    given = answer(finished(0.86, 0.40, against=against))
+    assert "Better than MobileNetV3-small: 2.25 times as fast" in given.headline
+
+
 def test_several_families_are_compared_together_and_apart(
     finished: Finished, baselines: tuple[Contender, ...], make_contender: Callable[..., Contender]
 ) -> None:

@@ -4,8 +4,8 @@
     python benchmarks/ends.py --quick            # tells nothing but that it runs
 
 Random points of the space, each with every end, trained alike by one seed and judged on validation pictures; latency is
-LiteRT's, one thread, the shortest of many runs of all networks in turn. Printed for each end: the mean over networks of
-accuracy and of what it gains on the published end, with the standard error of that; latency, parameters and
+LiteRT's, one thread, the shortest of many runs of a network's ends in turn. Printed for each end: the mean over
+networks of accuracy and of what it gains on the published end, with the standard error of that; latency, parameters and
 multiply-adds as a share of the published end's (geometric means).
 """
 
@@ -30,19 +30,17 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter
+from timed_training import timed
 
 from nasfit.architecture import STRIDE_RULES, Architecture, adapted, count, scaled
-from nasfit.architecture.rounding import divisible
-from nasfit.errors import TrialFailure
 from nasfit.export.tflite_writer import to_tflite
 from nasfit.models import build
 from nasfit.search import versions
 from nasfit.space import named_space
 from nasfit.tasks import ClassificationData, load
-from nasfit.training import TrainingJob, recipe_for, run_training
+from nasfit.training import TrainingJob, recipe_for
 from nasfit.workers import Pool, available_cores
 
-LAST_EXPANSION = 960  # of the published block 7: six times 160
 PUBLISHED = "published"
 
 
@@ -95,19 +93,18 @@ def _options() -> argparse.Namespace:
 
 def _networks(data: ClassificationData, options: argparse.Namespace) -> list[dict[str, str]]:
     """For each point its network by end."""
-    space, random = named_space("mnasnet"), np.random.default_rng(options.seed)
-    points = [[int(random.integers(count)) for count in space.option_counts] for _ in range(options.networks)]
+    option_counts, random = named_space("mnasnet").option_counts, np.random.default_rng(options.seed)
+    points = [[int(random.integers(count)) for count in option_counts] for _ in range(options.networks)]
     shape = {"resolution": data.resolution, "channels": data.channels, "classes": len(data.classes)}
-    rows = [_with_every_end(space.decode(point), options.width) for point in points]
+    rows = [_with_every_end(point, options.width) for point in points]
     return [{end: str(adapted(net, **shape, strides=options.strides)) for end, net in row.items()} for row in rows]
 
 
-def _with_every_end(network: Architecture, width: float) -> dict[str, Architecture]:
-    published = scaled(network, width)
-    lean = replace(published, blocks=published.blocks[:-1], head_filters=divisible(LAST_EXPANSION * width))
+def _with_every_end(point: Sequence[int], width: float) -> dict[str, Architecture]:
+    published, lean = named_space("mnasnet"), named_space("mnasnet-lean").decode(point, width)
     return {
-        PUBLISHED: published,
-        "published, head narrowed": scaled(network, width, head=True),
+        PUBLISHED: published.decode(point, width),
+        "published, head narrowed": scaled(published.decode(point), width, head=True),
         "expansion, hidden 1280": replace(lean, hidden_filters=1280),
         "expansion alone": lean,
     }
@@ -121,11 +118,8 @@ def _accuracies(
     jobs = [TrainingJob(networks[place][end], str(data.directory), recipe, 0) for place, end in keys]
     found: list[dict[str, float]] = [{} for _ in networks]
     with Pool(available_cores()) as pool:
-        for index, value in pool.run(run_training, jobs):
-            if isinstance(value, TrialFailure):
-                raise value
-            place, end = keys[index]
-            found[place][end] = value.accuracy
+        for (place, end), (accuracy, _) in zip(keys, timed(pool, jobs), strict=True):
+            found[place][end] = accuracy
     return found
 
 

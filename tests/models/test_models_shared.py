@@ -13,9 +13,7 @@ from nasfit.errors import ArchitectureError, UsageError
 from nasfit.models import Network
 from nasfit.models.quick import quickened
 from nasfit.models.shared import SharedWeights, corners, shared_names
-from nasfit.space import SearchSpace, Tokens, named_space
-
-SPACES = ("mnasnet", "mnasnet-7", "mnasnet-lean")
+from nasfit.space import SPACES, SearchSpace, Tokens, named_space
 
 
 def fitted(space: SearchSpace, tokens: Tokens) -> Architecture:

@@ -140,7 +140,7 @@ def test_it_needs_nobody_to_name_the_blocks() -> None:
         for seed in (0, 1):
             found = searched(guided(goal, seed, groups=None), partial(problem.outcome, goal), samples=80)
             shares.append(best_share(problem, goal, found))
-    assert np.mean(shares) > 0.965
+    assert np.mean(shares) > 0.97
 
 
 @pytest.mark.parametrize("seed", range(2))

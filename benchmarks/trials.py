@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from inheriting import inherited_scores
 from shared_weights import pool_scores, supernet_scores
-from trials_rows import Rows, Wanted, architectures
+from trials_rows import Row, Rows, Wanted, architectures, processor
 from zero_cost import zero_cost_scores
 
 from nasfit.architecture import STRIDE_RULES
@@ -42,13 +42,17 @@ from nasfit.workers import Pool
 SHARES = (0.02, 0.05, 0.1, 0.25)
 LARGEST_SHARED = 0.1  # of a full training: above, networks that share weights are no cheaper than alone
 WAYS = ("standalone", "inherit", "pool", "supernet", "zero-cost")
+Scores = Sequence[float] | np.ndarray
 Shared = Callable[[Sequence[str], Path, int, int], tuple[Sequence[float], float]]
 SHARED: dict[str, Shared] = {"inherit": inherited_scores, "pool": pool_scores, "supernet": supernet_scores}
 
 
 @dataclass(frozen=True)
 class Point:
-    """One line of the table. images: a network trained on, or its share of what was shared; cpu_s: of one network."""
+    """One line of the table. images: a network trained on, or its share of what was shared; cpu_s: of one network.
+
+    share: of a full training on the same processor.
+    """
 
     way: str
     images: int
@@ -58,6 +62,7 @@ class Point:
     tau: float
     low: float
     high: float
+    processor: str
 
 
 def main() -> None:
@@ -105,40 +110,50 @@ def _points(options: argparse.Namespace) -> Iterator[Point]:
     pictures = len(data.train.labels_N)
     with Pool(options.workers) as pool:
 
-        def trained(images: int, seed: int, *, full: bool) -> tuple[list[float], float]:
+        def trained(images: int, seed: int, *, full: bool) -> list[Row]:
             wanted = [Wanted(network, images, seed, full, str(data.directory), pictures) for network in networks]
             for done in rows.trained(wanted, pool):
                 print(f"trained on {done.images:,}: {100 * done.accuracy:.2f} % in {done.cpu_s:.0f} s", file=sys.stderr)
-            found = rows.known(wanted)
-            return [row.accuracy for row in found], float(np.mean([row.cpu_s for row in found]))
+            return rows.known(wanted)
 
         truths = [trained(options.images, seed, full=True) for seed in range(options.seeds)]
-        truth = np.mean([accuracies for accuracies, _ in truths], axis=0)
-        full_s = float(np.mean([seconds for _, seconds in truths]))
+        truth = np.mean([_accuracies(found) for found in truths], axis=0)
 
-        def point(way: str, images: int, scores: Sequence[float], cpu_s: float) -> Point:
-            against = truths[0][0] if way == "full, other seed" else truth
+        def point(way: str, images: int, scores: Sequence[float], cpu_s: float, on: str, against: Scores) -> Point:
             hour = 3600 * options.workers / cpu_s if cpu_s else float("inf")
-            return Point(way, images, cpu_s, cpu_s / full_s, hour, *_tau(scores, against))
+            full_s = _mean_s([row for found in truths for row in found if row.processor == on])
+            return Point(way, images, cpu_s, cpu_s / full_s, hour, *_tau(scores, against), on)
+
+        def alone(way: str, found: list[Row], against: Scores) -> Point:
+            on = found[0].processor
+            return point(way, found[0].images, _accuracies(found), _mean_s(found), on, against)
 
         if options.seeds > 1:
-            yield point("full, other seed", options.images, *truths[1])
+            yield alone("full, other seed", truths[1], _accuracies(truths[0]))
         if "standalone" in options.ways:
             for share in options.shares:
-                images = round(options.images * share)
-                yield point("standalone", images, *trained(images, 10, full=False))
+                yield alone("standalone", trained(round(options.images * share), 10, full=False), truth)
         if "zero-cost" in options.ways:
             scores, cpu_s = zero_cost_scores(networks, data.directory, 0)
             for name, values in scores.items():
-                yield point(name, 0, values, cpu_s / len(networks))
+                yield point(name, 0, values, cpu_s / len(networks), processor(), truth)
     for way in (way for way in SHARED if way in options.ways):
         for share in (share for share in options.shares if share <= LARGEST_SHARED):
             images = round(options.images * share)
             accuracies, cpu_s = SHARED[way](networks, data.directory, images, 10)
-            yield point(way, images, accuracies, cpu_s / len(networks))
+            yield point(way, images, accuracies, cpu_s / len(networks), processor(), truth)
 
 
-def _tau(scores: Sequence[float], truth: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
+def _accuracies(rows: Sequence[Row]) -> list[float]:
+    return [row.accuracy for row in rows]
+
+
+def _mean_s(rows: Sequence[Row]) -> float:
+    """Not a number where there are none: nothing tells what a full training costs on that processor."""
+    return float(np.mean([row.cpu_s for row in rows])) if rows else math.nan
+
+
+def _tau(scores: Sequence[float], truth: Scores) -> tuple[float, float, float]:
     """Kendall's tau-b and its 90 % interval, not numbers where one order does not vary."""
     found = agreement(scores, list(truth))
     return (found.tau, found.low, found.high) if found else (math.nan,) * 3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import platform
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +22,10 @@ from nasfit.workers import Pool
 
 @dataclass(frozen=True)
 class Row:
-    """One training. images: trained on. full: on training and validation pictures, tested; else validated."""
+    """One training. images: trained on. full: on training and validation pictures, tested; else validated.
+
+    processor: that `cpu_s` was taken on; rows of several may lie in one file.
+    """
 
     architecture: str
     images: int
@@ -28,6 +33,7 @@ class Row:
     full: bool
     accuracy: float
     cpu_s: float
+    processor: str
 
 
 @dataclass(frozen=True)
@@ -96,4 +102,13 @@ def _row(job: Wanted) -> Row:
     began = time.process_time()
     recipe = recipe_for(job.images, job.pictures)
     result = run_training(TrainingJob(job.architecture, job.data, recipe, job.seed, final=job.full))
-    return Row(job.architecture, job.images, job.seed, job.full, result.accuracy, time.process_time() - began)
+    return Row(
+        job.architecture, job.images, job.seed, job.full, result.accuracy, time.process_time() - began, processor()
+    )
+
+
+def processor() -> str:
+    """The name of this machine's."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

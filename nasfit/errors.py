@@ -42,6 +42,10 @@ class StudyError(NasfitError):
     """A study directory that cannot be opened, written or continued."""
 
 
+class StudyBusy(StudyError):
+    """Another process drives the study."""
+
+
 class DeviceError(NasfitError):
     """A device or an engine on it that is absent or does not answer."""
 

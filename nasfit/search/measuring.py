@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -33,13 +33,14 @@ class Instrument:
     """A device, and what is run on it.
 
     precision: `fp32` or `int8`. pictures_BCHW: normalised float32 pictures, which int8 is calibrated on and outputs are
-    checked with; None takes noise. timing: how closely to look.
+    checked with; None takes noise. timing: how closely to look. quiet: entered while the device is at work.
     """
 
     device: Device
     precision: str = "fp32"
     pictures_BCHW: Tensor | None = None
     timing: Timing = DEFAULT
+    quiet: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def candidate(self, network: Architecture) -> Candidate:
         """The network's file with random weights, which do not change how long an inference takes."""
@@ -108,9 +109,12 @@ def measured(
         except TrialFailure as failure:
             results[str(network)] = failure
     if candidates:
-        latencies = until_back(
-            instrument.device,
-            lambda: measure(instrument.device, candidates, timing=instrument.timing, cache=cache, resources=resources),
-        )
+        with instrument.quiet():
+            latencies = until_back(
+                instrument.device,
+                lambda: measure(
+                    instrument.device, candidates, timing=instrument.timing, cache=cache, resources=resources
+                ),
+            )
         results |= {names[text]: latency for text, latency in latencies.items()}
     return {str(network): results[str(network)] for network in networks}

@@ -15,6 +15,7 @@ from nasfit.search.proxy_choice import proxy_choice, require_wish
 from nasfit.search.proxy_design import Design, Training, affordable_full, budgets_of, spread
 from nasfit.search.proxy_trainings import known, trained
 from nasfit.search.settings import Settings
+from nasfit.search.shared_pool import Workers
 from nasfit.space import DEFAULT_SPACE, SearchSpace, Tokens, named_space
 from nasfit.study import Study, holds_study
 from nasfit.tasks import ClassificationData, find
@@ -139,7 +140,7 @@ def _opened(settings: ProxySettings, path: Path) -> Study:
 
 
 def _designed(
-    settings: ProxySettings, space: SearchSpace, data: ClassificationData, directory: Path, pool: Pool
+    settings: ProxySettings, space: SearchSpace, data: ClassificationData, directory: Path, pool: Workers
 ) -> Design:
     """Networks and lengths; where nobody says how long the full training is, as the time allows."""
 
@@ -168,7 +169,7 @@ def _designed(
     return Design(tuple(networks), budgets, full, settings.seeds, settings.seed)
 
 
-def speeds_of(networks: list[str], directory: Path, pool: Pool) -> list[float]:
+def speeds_of(networks: list[str], directory: Path, pool: Workers) -> list[float]:
     """Training speeds of the networks, pictures a second, while all workers train. Raises StudyError."""
     jobs = [TrainingJob(network, str(directory), Recipe(images=0), seed=0) for network in networks]
     speeds = []

@@ -7,9 +7,9 @@ from typing import Any
 
 from nasfit.errors import TrialFailure
 from nasfit.search.proxy_design import Design, Training
+from nasfit.search.shared_pool import Workers
 from nasfit.study import Study
 from nasfit.training import TrainingJob, run_training
-from nasfit.workers import Pool
 
 # Key -> {"accuracy", "seconds"} or {"failed"}.
 DOCUMENT = "proxy trainings"
@@ -22,7 +22,7 @@ def known(study: Study) -> Kept:
 
 
 def trained(
-    design: Design, study: Study, pool: Pool, job: Callable[[Training], TrainingJob]
+    design: Design, study: Study, pool: Workers, job: Callable[[Training], TrainingJob]
 ) -> Iterator[tuple[int, int]]:
     """Does what is not done yet; yields (done, of all) at the start and after each, which is then on the disk."""
     kept = known(study)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,8 +14,8 @@ import onnx
 import torch
 
 import nasfit
-from nasfit.devices import open_device
-from nasfit.errors import StudyError
+from nasfit.devices import Device, LocalDevice, open_device
+from nasfit.errors import StudyBusy, StudyError
 from nasfit.search.choosing import with_evaluator
 from nasfit.search.data import prepared
 from nasfit.search.delivery import compared
@@ -24,6 +24,7 @@ from nasfit.search.estimating import predictor_for
 from nasfit.search.events import Event, Finished, Noted, Planned, Prepared
 from nasfit.search.finale import promoted, trained_fully
 from nasfit.search.goal import goal_of, judged
+from nasfit.search.helping import helped
 from nasfit.search.loop import run_trials
 from nasfit.search.measuring import Instrument
 from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
@@ -33,6 +34,7 @@ from nasfit.search.random_share import random_share
 from nasfit.search.result import Contender, Result
 from nasfit.search.settings import MAY_CHANGE, Settings
 from nasfit.search.setup import Setup
+from nasfit.search.shared_pool import SharedPool
 from nasfit.search.warm_start import DOCUMENT as WARM_START
 from nasfit.search.warm_start import keep_earlier, require_study, warm_start_text
 from nasfit.space import SearchSpace, named_space
@@ -44,7 +46,7 @@ from nasfit.workers import Pool, available_cores
 
 
 def run_search(settings: Settings, path: Path, space: SearchSpace | None = None) -> Iterator[Event]:
-    """Runs or continues the study at `path`, yielding what happens.
+    """Runs or continues the study at `path`, yielding what happens; helps it while another process drives it.
 
     space: one of your own, in place of the one that `settings.space` names; give the same to continue. Raises
     NasfitError for what the user can mend. Whatever interrupts it, the same call goes on.
@@ -55,27 +57,46 @@ def run_search(settings: Settings, path: Path, space: SearchSpace | None = None)
     device = open_device(settings.device, engine=settings.engine)
     # Whatever is wrong with it now is the user's to mend; later on a device that goes away is waited for.
     device.describe()
-    with _opened(settings, path) as study:
-        _check_space(space, study)
+    study = None
+    while study is None:
+        study = yield from _opened_or_helped(settings, path)
+    with study:
+        yield from _driven(settings, study, space, device)
+
+
+def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device) -> Iterator[Event]:
+    _check_space(space, study)
+    if settings.warm_start is not None:
+        keep_earlier(study, settings.warm_start, space)
+    data, directory = prepared(settings, study)
+    yield Prepared(data.notes, resumed=len(study.trials()))
+    predictor = None
+    with Pool(settings.workers or available_cores()) as pool, closing(SharedPool(pool, study)) as shared:
+        quiet = shared.quiet if isinstance(device, LocalDevice) else nullcontext
+        instrument = Instrument(device, settings.precision, calibration_pictures(data), quiet=quiet)
+        if settings.predictor:
+            predictor = predictor_for(instrument, Path(settings.predictor))
+        with _timed(study, "calibration"):
+            plan = _plan(study) or with_evaluator(
+                calibrate(settings, space, data, directory, instrument, pool), settings
+            )
+            study.put_document("plan", plan.as_json())
+        setup = Setup(settings, plan, space, data, directory, instrument, shared, study, predictor)
+        yield Planned(plan, settings)
         if settings.warm_start is not None:
-            keep_earlier(study, settings.warm_start, space)
-        data, directory = prepared(settings, study)
-        yield Prepared(data.notes, resumed=len(study.trials()))
-        instrument = Instrument(device, settings.precision, calibration_pictures(data))
-        predictor = predictor_for(instrument, Path(settings.predictor)) if settings.predictor else None
-        with Pool(settings.workers or available_cores()) as pool:
-            with _timed(study, "calibration"):
-                plan = _plan(study) or with_evaluator(
-                    calibrate(settings, space, data, directory, instrument, pool), settings
-                )
-                study.put_document("plan", plan.as_json())
-            setup = Setup(settings, plan, space, data, directory, instrument, pool, study, predictor)
-            yield Planned(plan, settings)
-            if settings.warm_start is not None:
-                yield Noted(warm_start_text(study.document(WARM_START)))
-            setup = yield from with_proxy(setup)
-            yield from run_trials(setup)
-            yield from _finished(setup)
+            yield Noted(warm_start_text(study.document(WARM_START)))
+        setup = yield from with_proxy(setup)
+        yield from run_trials(setup)
+        yield from _finished(setup)
+
+
+def _opened_or_helped(settings: Settings, path: Path) -> Generator[Event, None, Study | None]:
+    """The study to drive; None after another process drove it and this one helped."""
+    try:
+        return _opened(settings, path)
+    except StudyBusy as busy:
+        yield from helped(settings, path, MAY_CHANGE, busy)
+    return None
 
 
 def _opened(settings: Settings, path: Path) -> Study:

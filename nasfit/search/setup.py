@@ -13,10 +13,10 @@ from nasfit.search.goal import Value, goal_of, value_of
 from nasfit.search.measuring import Instrument
 from nasfit.search.plan import Plan
 from nasfit.search.settings import Settings
+from nasfit.search.shared_pool import Workers
 from nasfit.space import SearchSpace, Tokens
 from nasfit.study import Study
 from nasfit.tasks import ClassificationData
-from nasfit.workers import Pool
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Setup:
     data: ClassificationData
     data_directory: Path
     instrument: Instrument
-    pool: Pool
+    pool: Workers
     study: Study
     predictor: Predictor | None = None
 

@@ -67,6 +67,18 @@ def open_to_write(directory: Path) -> Engine:
     return engine
 
 
+def open_to_help(directory: Path) -> Engine:
+    """The study's database beside its driver, durable, of this format only. Raises StudyError."""
+    path = directory / FILE
+    engine = _engine(path, "rw")
+    with told(path), engine.connect() as connection:
+        _check(connection, path)
+        connection.exec_driver_sql("PRAGMA synchronous = FULL")
+        if connection.exec_driver_sql("PRAGMA user_version").scalar_one() != SCHEMA_VERSION:
+            raise StudyError(f"study {str(path)!r} is driven by an older nasfit; help it with the same version")
+    return engine
+
+
 def open_to_read(directory: Path) -> Engine:
     """The study's database, unchanged whatever happens; also on a disk that cannot be written.
 

@@ -7,13 +7,13 @@ import fcntl
 import os
 from pathlib import Path
 
-from nasfit.errors import StudyError
+from nasfit.errors import StudyBusy
 
 LOCK = "study.lock"
 
 
 class DriverLock:
-    """Held from construction to `release` or the end of the process. Raises StudyError if another holds it, OSError.
+    """Held from construction to `release` or the end of the process. Raises StudyBusy if another holds it, OSError.
 
     The file itself stays: removing it would let two processes lock two files of the same name.
     """
@@ -27,7 +27,7 @@ class DriverLock:
             os.close(self._descriptor)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
-            raise StudyError(
+            raise StudyBusy(
                 f"study {str(directory)!r} is being driven by process {holder or 'unknown'}; wait for it or end it, "
                 f"read along with `nasfit show`, or name another directory with --study"
             ) from error
@@ -39,3 +39,19 @@ class DriverLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def driven(directory: Path) -> bool:
+    """Whether a process drives the study at this moment."""
+    try:
+        descriptor = os.open(directory / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, and let go at once: another that asks does not see this one.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -19,7 +19,9 @@ from nasfit.study.documents import Documents
 from nasfit.study.driver_lock import LOCK, DriverLock
 from nasfit.study.failures import DAMAGED, told
 from nasfit.study.files import write_whole
+from nasfit.study.jobs import JobQueue
 from nasfit.study.lookups import LookupLog
+from nasfit.study.members import Members
 from nasfit.study.settings import changed, plain
 from nasfit.study.tables import DOCUMENTS, MEASUREMENTS, SECONDS, SETTINGS, TRIALS, row_of
 from nasfit.study.trial import Proposal, Trial, TrialState
@@ -43,9 +45,11 @@ class Study:
     nothing recorded before is lost then, and the call that failed has changed nothing.
     """
 
-    def __init__(self, path: Path, engine: Engine, lock: DriverLock | None, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, engine: Engine, lock: DriverLock | None, clock: Clock, *, helps: bool = False
+    ) -> None:
         self.path = path
-        self._engine, self._lock, self._clock = engine, lock, clock
+        self._engine, self._lock, self._clock, self._helps = engine, lock, clock, helps
         self._closed = False
         self._loaded: TrialLog | None = None
         self._loaded_version = -1
@@ -53,6 +57,9 @@ class Study:
         self.measurements = Documents(MEASUREMENTS, self._reading, self._writing)
         # Latencies looked up before training, in the order of looking; kept for ever.
         self.lookups = LookupLog(self._reading, self._writing)
+        # Work that helpers may do too, and who takes part.
+        self.jobs = JobQueue(self._reading, self._sharing)
+        self.members = Members(self._reading, self._sharing)
         self._settings = Documents(SETTINGS, self._reading, self._writing)
         self._documents = Documents(DOCUMENTS, self._reading, self._writing)
 
@@ -89,6 +96,12 @@ class Study:
                 lock = DriverLock(path)
             undo.callback(lock.release)
             return cls._opened(path, lock, undo, clock)
+
+    @classmethod
+    def help(cls, path: Path | str, *, clock: Clock = utc_now) -> Self:
+        """Open a study beside its driver: as for reading, and to do jobs of it. Raises as `open` does."""
+        path = Path(path)
+        return cls(path, database.open_to_help(path), None, clock, helps=True)
 
     @classmethod
     def open_or_create(
@@ -251,6 +264,13 @@ class Study:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         self._check_driver()
+        with told(self.path), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _sharing(self) -> Iterator[Connection]:
+        if self._closed or not self._helps:
+            self._check_driver()
         with told(self.path), self._engine.begin() as connection:
             yield connection
 

@@ -9,14 +9,14 @@ import json
 from dataclasses import astuple
 from typing import Any
 
-from sqlalchemy import Column, Dialect, Float, Integer, MetaData, Row, Table, Text
+from sqlalchemy import Boolean, Column, Dialect, Float, Integer, MetaData, Row, Table, Text
 from sqlalchemy.types import TypeDecorator
 
 from nasfit.study.trial import Rung, Trial, TrialState
 
 # Raise by one with every change of the tables, and write the way up into `versions.py`; `about` keeps its two columns
 # for ever.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x6E617366  # "nasf", marks the file as a study
 
 METADATA = MetaData()
@@ -26,18 +26,25 @@ class JsonText(TypeDecorator[Any]):
     """A JSON value, kept as text.
 
     Not SQLAlchemy's JSON: its columns have numeric affinity in SQLite, which makes 3 of 3.0 and rounds large integers.
+    none_as_null: None is kept as NULL, not as the text `null`.
     """
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+    def __init__(self, none_as_null: bool = False) -> None:
+        super().__init__()
+        self.none_as_null = none_as_null
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """Raises ValueError or TypeError for what JSON cannot hold, NaN and infinity included."""
+        if value is None and self.none_as_null:
+            return None
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """Raises ValueError for text that is not JSON."""
-        return json.loads(value or "")
+        return None if value is None and self.none_as_null else json.loads(value or "")
 
 
 ABOUT = Table("about", METADATA, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -65,6 +72,31 @@ LOOKUPS = Table(
     Column("latency_ms", Float),
     Column("excess", Float),
     Column("reason", Text, nullable=False),
+)
+
+# place: in the order of posting. owner: name of the member that does it. outcome: NULL until it has ended.
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("place", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("payload", JsonText, nullable=False),
+    Column("timeout_s", Float),
+    Column("owner", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("outcome", JsonText(none_as_null=True)),
+)
+
+MEMBERS = Table(
+    "members",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("workers", Integer, nullable=False),
+    Column("drives", Boolean, nullable=False),
+    Column("beat", Integer, nullable=False),
+    Column("quiet", Boolean, nullable=False),
 )
 
 # batch, place: which call of finish() stored the trial, and where in it; both NULL while RUNNING.

@@ -1,13 +1,14 @@
 """Studies of earlier formats: brought up to date where they may be written, else looked at as if they were.
 
-Format 2 added the trials' rungs and the table of lookups; what format 1 holds has none of either.
+Format 2 added the trials' rungs and the table of lookups, format 3 jobs and members. What an earlier one holds has none
+of these.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from nasfit.study.tables import LOOKUPS, SCHEMA_VERSION
+from nasfit.study.tables import JOBS, LOOKUPS, MEMBERS, SCHEMA_VERSION
 
 _TRIALS_1 = (
     "number, tokens, architecture, seed, origin, state, accuracy, latency_ms, reward, reason, duplicate_of, curve, "
@@ -17,22 +18,32 @@ _TRIALS_1 = (
 
 def make_newer(connection: Connection) -> None:
     """Bring the file to this format, in one transaction."""
-    if _version(connection) == SCHEMA_VERSION:
+    version = _version(connection)
+    if version == SCHEMA_VERSION:
         return
     # Python begins no transaction before a change of tables by itself.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-    connection.exec_driver_sql("ALTER TABLE trials ADD COLUMN rung TEXT NOT NULL DEFAULT 'null'")
-    LOOKUPS.create(connection)
+    if version < 2:
+        connection.exec_driver_sql("ALTER TABLE trials ADD COLUMN rung TEXT NOT NULL DEFAULT 'null'")
+        LOOKUPS.create(connection)
+    JOBS.create(connection)
+    MEMBERS.create(connection)
     connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.commit()
 
 
 def look_newer(connection: Connection) -> None:
     """Hide tables of an earlier format behind temporary ones of this; the file stays as it is."""
-    if _version(connection) == SCHEMA_VERSION:
+    version = _version(connection)
+    if version == SCHEMA_VERSION:
         return
     # In memory: the disk may be one that cannot be written.
     connection.exec_driver_sql("PRAGMA temp_store = MEMORY")
+    for table in (JOBS, MEMBERS):
+        columns = ", ".join(f"NULL AS {column.name}" for column in table.columns)
+        connection.exec_driver_sql(f"CREATE TEMP VIEW {table.name} AS SELECT {columns} WHERE 0")
+    if version == 2:
+        return
     connection.exec_driver_sql(f"CREATE TEMP VIEW trials AS SELECT {_TRIALS_1}, 'null' AS rung FROM main.trials")
     connection.exec_driver_sql(
         "CREATE TEMP VIEW lookups AS "

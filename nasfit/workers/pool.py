@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Self, TypeVar
@@ -88,6 +91,43 @@ class Pool:
             )
         return self._results(function, enumerate(payloads), timeout_s)
 
+    @property
+    def free(self) -> int:
+        """How many calls could start now."""
+        return sum(not worker.busy for worker in self._crew)
+
+    def start(
+        self, item: int, function: Callable[[Payload], object], payload: Payload, *, timeout_s: float | None = None
+    ) -> bool:
+        """Gives a free worker one call, whose end `finished` tells under this number; False where none is free.
+
+        For those who cannot say beforehand what there will be to call; as `run` otherwise, which must not be at work.
+        """
+        _check_importable(function)
+        self._check_open()
+        return self._give(item, _message(function, item, payload), timeout_s)
+
+    def finished(self, wait_s: float = LOOK_S) -> list[tuple[int, Any]]:
+        """Waits for one of the calls started to end, at most so long, and gives all that have, as `run` does."""
+        self._check_open()
+        return self._events(MOST_BAD_STARTS, wait_s)
+
+    def abandon(self) -> None:
+        """Ends the calls at work, of which nothing will be told."""
+        # The next call replaces their workers.
+        for worker in self._crew:
+            if worker.item is not None:
+                worker.kill()
+                worker.item = None
+
+    def pause(self) -> None:
+        """Stops all workers where they are, until `resume`; what they were given still has to be done in time."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Inverse of `pause`; safe to call twice."""
+        self._signal(signal.SIGCONT)
+
     def close(self) -> None:
         """End all workers at once; safe to call twice."""
         self._closed = True
@@ -116,27 +156,33 @@ class Pool:
                     self._check_open()
         finally:
             self._at_work = False
-            # Calls that nobody waits for any more; the next run replaces their workers.
-            for worker in self._crew:
-                if worker.item is not None:
-                    worker.kill()
-                    worker.item = None
+            self.abandon()
 
     def _hand_out(self, calls: _Calls, timeout_s: float | None) -> None:
         """Give each free worker a call; one that finds no worker alive stays the first."""
-        for place, worker in enumerate(self._crew):
-            if worker.busy or (call := calls.first()) is None:
-                continue
-            if worker.give(*call, timeout_s):
-                calls.drop_first()
-            else:
-                self._replace(place)
+        while self.free and (call := calls.first()) is not None and self._give(*call, timeout_s):
+            calls.drop_first()
 
-    def _events(self, most_bad_starts: int) -> list[tuple[int, Any]]:
+    def _give(self, item: int, message: memoryview, timeout_s: float | None) -> bool:
+        """Whether a free worker took the call; those that are dead are replaced."""
+        for place, worker in enumerate(self._crew):
+            if worker.busy:
+                continue
+            if worker.give(item, message, timeout_s):
+                return True
+            self._replace(place)
+        return False
+
+    def _signal(self, number: signal.Signals) -> None:
+        for worker in self._crew:
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, number)
+
+    def _events(self, most_bad_starts: int, wait_s: float = LOOK_S) -> list[tuple[int, Any]]:
         """Wait until something happens, replace the dead, and give what has been finished."""
         finished: list[tuple[int, Any]] = []
         busy = [worker for worker in self._crew if worker.busy]
-        wait([worker.calls for worker in busy], timeout=min([LOOK_S, *(worker.left_s() for worker in busy)]))
+        wait([worker.calls for worker in busy], timeout=min([wait_s, *(worker.left_s() for worker in busy)]))
         for place, worker in enumerate(self._crew):
             answer = worker.answer() if worker.busy else None
             if answer is None:

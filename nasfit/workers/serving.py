@@ -92,10 +92,13 @@ def _set_up(setup: Setup) -> None:
 
 
 def _die_with_parent(lifeline: int) -> None:
-    # The kernel signals the pipe's owner when its other end closes, and on Linux SIGIO ends a process that has no
-    # handler for it. Unlike a watching thread, this needs no lock of the interpreter; unlike PR_SET_PDEATHSIG, it is
-    # not bound to the life of the thread that started the worker.
-    signal.signal(signal.SIGIO, signal.SIG_DFL if sys.platform == "linux" else lambda *_: os._exit(1))
+    # The kernel signals the pipe's owner when its other end closes. Unlike a watching thread, this needs no lock of the
+    # interpreter; unlike PR_SET_PDEATHSIG, it is not bound to the life of the thread that started the worker. On Linux
+    # the signal is SIGKILL, which ends a paused process too.
     os.set_inheritable(lifeline, False)
+    if sys.platform == "linux":
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    else:
+        signal.signal(signal.SIGIO, lambda *_: os._exit(1))
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)

@@ -9,6 +9,7 @@ from study_writer import hold
 from nasfit.errors import StudyError, UsageError
 from nasfit.study import Proposal, Study
 from nasfit.study.database import create
+from nasfit.study.tables import SCHEMA_VERSION
 
 SETTINGS = {"target_ms": 3.0, "data": "pictures", "budget_s": 600.0, "width": None, "list": [1, 2]}
 
@@ -173,7 +174,7 @@ def test_failed_opening_lets_go_of_the_lock(path):
     with pytest.raises(StudyError, match="format 99"):
         Study.open(path)
     with sqlite3.connect(path / "study.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     Study.open(path).close()
 
 

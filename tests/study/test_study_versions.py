@@ -1,4 +1,4 @@
-"""Studies that the first format wrote."""
+"""Studies that earlier formats wrote."""
 
 import hashlib
 import sqlite3
@@ -29,13 +29,27 @@ INSERT INTO trials VALUES (1, '[0,2]', 'b', 7, 'random', 'running', NULL, NULL, 
 """
 
 
+TO_FORMAT_2 = """
+ALTER TABLE trials ADD COLUMN rung TEXT NOT NULL DEFAULT 'null';
+CREATE TABLE lookups (place INTEGER NOT NULL, tokens TEXT NOT NULL, latency_ms FLOAT, excess FLOAT,
+    reason TEXT NOT NULL, PRIMARY KEY (place), UNIQUE (tokens));
+"""
+
+
+@pytest.fixture(params=[1, 2])
+def version(request):
+    return request.param
+
+
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path, version):
     with sqlite3.connect(tmp_path / "study.sqlite") as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(FORMAT_1)
+        if version == 2:
+            connection.executescript(TO_FORMAT_2)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("PRAGMA user_version = 1")
+        connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     return tmp_path
 
@@ -49,6 +63,7 @@ def check(study):
         "key",
     )
     assert first.rung is None and study.batches() == [[first]] and study.running() == [second]
+    assert study.jobs.outcomes(["a"]) == {} and study.members.all() == []
     assert study.lookups.all() == [] and study.settings == {"target_ms": 3.0}
     return second
 
@@ -72,20 +87,20 @@ def test_a_driver_brings_it_up_to_date(path):
             assert [trial.rung for trial in study.trials()] == [None, Rung(40, 0.2, 0.25), None]
             assert study.lookups.all() == [LookedUp((3, 3), 1.5)]
     with sqlite3.connect(path / "study.sqlite") as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
 
 
-def test_what_breaks_on_the_way_leaves_the_first_format(path, monkeypatch):
+def test_what_breaks_on_the_way_leaves_the_earlier_format(path, version, monkeypatch):
     def fail(connection):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("nasfit.study.versions.LOOKUPS.create", fail)
+        patch.setattr("nasfit.study.versions.JOBS.create", fail)
         with pytest.raises(KeyboardInterrupt):
             Study.open(path)
     with sqlite3.connect(path / "study.sqlite") as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
-        assert "rung" not in [row[1] for row in connection.execute("PRAGMA table_info(trials)")]
+        assert connection.execute("PRAGMA user_version").fetchone() == (version,)
+        assert ("rung" in [row[1] for row in connection.execute("PRAGMA table_info(trials)")]) == (version == 2)
     with Study.open(path) as study:
         check(study)
 

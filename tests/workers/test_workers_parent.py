@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from worker_jobs import gone
+from worker_jobs import gone, state
 
 HERE = str(Path(__file__).parent)
 
@@ -28,6 +28,25 @@ def test_no_worker_outlives_its_parent(how, work):
     assert len(pids) == 2 and not any(gone(pid) for pid in pids)
     # As the terminal does for Ctrl-C: to the whole group.
     os.killpg(parent.pid, how)
+    parent.wait(timeout=10)
+    since = time.monotonic()
+    while not all(gone(pid) for pid in pids):
+        assert time.monotonic() - since < 5, "workers live on"
+        time.sleep(0.01)
+    parent.stdout.close()
+
+
+def test_a_paused_worker_does_not_outlive_its_parent():
+    parent = subprocess.Popen(
+        [sys.executable, "-c", "import worker_jobs; worker_jobs.drive('pause')"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([HERE, *filter(None, sys.path)])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    while not all(state(pid) == "T" for pid in pids):
+        time.sleep(0.01)
+    parent.kill()
     parent.wait(timeout=10)
     since = time.monotonic()
     while not all(gone(pid) for pid in pids):

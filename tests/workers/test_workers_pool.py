@@ -41,6 +41,40 @@ def test_payloads_are_drawn_as_workers_become_free(pool):
     assert len(list(run)) == 49
 
 
+def test_calls_started_one_by_one(pool):
+    assert pool.free == 2
+    assert pool.start(7, jobs.end, 3) and pool.start(8, jobs.end, "kill")
+    assert not pool.start(9, jobs.end, 4) and pool.free == 0
+    found = {}
+    while len(found) < 2:
+        found |= pool.finished()
+    assert found[7] == 9 and "SIGKILL" in str(found[8])
+    while pool.free < 2:
+        assert pool.finished() == []
+    assert dict(pool.run(jobs.square, [5])) == {0: 25}
+
+
+def test_calls_that_nobody_waits_for(pool):
+    assert pool.start(1, jobs.end, "sleep")
+    pool.abandon()
+    assert pool.finished(0.0) == [] and dict(pool.run(jobs.square, [5, 6])) == {0: 25, 1: 36}
+
+
+def test_waiting_for_nothing_ends(pool):
+    since = time.monotonic()
+    assert pool.finished(0.2) == []
+    assert 0.1 < time.monotonic() - since < 2
+
+
+def test_a_paused_pool_goes_on_where_it_was(pool):
+    assert pool.start(1, jobs.nap, 0.3)
+    pool.pause()
+    assert pool.finished(0.6) == []
+    pool.resume()
+    pool.resume()
+    assert [item for item, _ in pool.finished(5.0)] == [1]
+
+
 def test_large_payloads_and_results(pool):
     blob = os.urandom(8_000_000)
     assert [value for _, value in pool.run(bytes, [blob, blob])] == [blob, blob]

@@ -11,12 +11,17 @@ from nasfit.errors import TrialFailure
 from nasfit.workers import Pool
 
 
+def state(pid):
+    """The letter that Linux gives it: S asleep, T stopped, Z ended; nothing once it was waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 def gone(pid):
     """Whether the process has ended, waited for or not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+    return state(pid) in ("Z", "")
 
 
 remembered = None
@@ -116,6 +121,10 @@ def start_once(marker):
 def drive(kind):
     """A parent: says its workers' process ids, then waits in the middle of a run."""
     with Pool(2) as pool:
+        if kind == "pause":
+            print(*pool.pids, flush=True)
+            pool.pause()
+            time.sleep(60)
         pool_at_work(pool, kind)
 
 

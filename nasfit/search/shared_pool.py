@@ -1,0 +1,180 @@
+"""Trainings done by the driver's own workers and by whoever helps the study; and by a helper, its side of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import count
+from typing import Any, Protocol, TypeVar
+
+from nasfit.errors import StudyError, TrialFailure
+from nasfit.search.job_text import job_of, job_text, key_of, outcome_of, result_of
+from nasfit.study import Job, Member, Outcome, Pulse, Study
+from nasfit.study.members import BEAT_S
+from nasfit.training import run_training
+from nasfit.workers import Pool
+
+Payload = TypeVar("Payload")
+Result = TypeVar("Result")
+
+# So soon one side sees what the other has written.
+LOOK_S = 0.2
+# A job whose worker's machine vanished so often is not given to another.
+MOST_ATTEMPTS = 3
+
+
+class Workers(Protocol):
+    """What a search has its trainings done by."""
+
+    @property
+    def workers(self) -> int:
+        """How many at once."""
+
+    def run(
+        self, function: Callable[[Payload], Result], payloads: Iterable[Payload], *, timeout_s: float | None = None
+    ) -> Iterator[tuple[int, Result | TrialFailure]]:
+        """As `Pool.run`."""
+
+
+class JobWorkers:
+    """Jobs of a study, done by a pool of this process as it has room for them."""
+
+    def __init__(self, pool: Pool, study: Study, member: str) -> None:
+        self._pool, self._study, self._member = pool, study, member
+        self._keys: dict[int, str] = {}
+        self._held: list[Job] = []
+        self._numbers = count()
+
+    def start(self) -> None:
+        """Claims jobs and starts them, while workers are free."""
+        while self._pool.free and (self._held or self._claimed()):
+            job = self._held[0]
+            number = next(self._numbers)
+            if job.attempts > MOST_ATTEMPTS:
+                self._study.jobs.end(job.key, Outcome(failure=f"its worker's machine was lost {MOST_ATTEMPTS} times"))
+            elif self._pool.start(number, run_training, self._read(job), timeout_s=job.timeout_s):
+                self._keys[number] = job.key
+            else:
+                return
+            self._held.pop(0)
+
+    def finish(self, wait_s: float) -> int:
+        """Waits for a training to end, at most so long; tells the study of all that have. How many."""
+        ended = self._pool.finished(wait_s)
+        for number, result in ended:
+            self._study.jobs.end(self._keys.pop(number), outcome_of(result))
+        return len(ended)
+
+    def stop(self) -> None:
+        """Ends what is at work, for others to take."""
+        self._pool.abandon()
+        self._keys.clear()
+        self._held.clear()
+        # Of a study that is closed by now they are free when the next driver comes.
+        with suppress(StudyError):
+            self._study.jobs.release(self._member)
+
+    def _claimed(self) -> bool:
+        self._held += self._study.jobs.claim(self._member)
+        return bool(self._held)
+
+    def _read(self, job: Job) -> Any:
+        return job_of(job.payload, self._study.path)
+
+
+class SharedPool:
+    """The driver's pool, and the helpers of its study: any of them may do a training; everything else is done here."""
+
+    def __init__(self, pool: Pool, study: Study) -> None:
+        self._pool, self._study = pool, study
+        self._me = member(pool.workers, drives=True)
+        self._pulse = Pulse()
+        self._beaten = time.monotonic()
+        study.members.join(self._me)
+
+    @property
+    def workers(self) -> int:
+        """How many trainings are done at once, by all."""
+        return self._pool.workers + sum(helper.workers for helper in self._helpers())
+
+    def run(
+        self, function: Callable[[Payload], Result], payloads: Iterable[Payload], *, timeout_s: float | None = None
+    ) -> Iterator[tuple[int, Result | TrialFailure]]:
+        """As `Pool.run`; what was trained before the last driver died is not trained again."""
+        if function is not run_training:
+            return self._pool.run(function, payloads, timeout_s=timeout_s)
+        return self._shared(payloads, timeout_s)
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Within it the helpers on this machine pause."""
+        self._beat(quiet=True)
+        try:
+            while not all(helper.quiet for helper in self._helpers() if helper.host == self._me.host):
+                time.sleep(LOOK_S / 10)
+            yield
+        finally:
+            self._beat(quiet=False)
+
+    def close(self) -> None:
+        """The driver goes; what it had claimed is free again."""
+        self._study.members.leave([self._me.name])
+
+    def _shared(self, payloads: Iterable[Any], timeout_s: float | None) -> Iterator[tuple[int, Any]]:
+        jobs, own = self._study.jobs, JobWorkers(self._pool, self._study, self._me.name)
+        waiting: dict[str, list[int]] = {}
+        source, more = enumerate(payloads), True
+        try:
+            while True:
+                helpers = self._helpers()
+                room = self._pool.workers + sum(helper.workers for helper in helpers)
+                while more and len(waiting) < room:
+                    more = self._posted(source, timeout_s, waiting)
+                own.start()
+                own.finish(LOOK_S if helpers else 5 * LOOK_S)
+                ended = jobs.outcomes(waiting)
+                for key, outcome in ended.items():
+                    for index in waiting.pop(key):
+                        yield index, result_of(outcome)
+                # By now whoever asked has stored them.
+                jobs.forget(ended)
+                if not (more or waiting):
+                    return
+        finally:
+            own.stop()
+
+    def _posted(
+        self, source: Iterator[tuple[int, Any]], timeout_s: float | None, waiting: dict[str, list[int]]
+    ) -> bool:
+        """Draws the next training and offers it; False where there is none."""
+        for index, training in source:
+            text = job_text(training, self._study.path)
+            self._study.jobs.post([Job(key_of(text), text, timeout_s)])
+            waiting.setdefault(key_of(text), []).append(index)
+            return True
+        return False
+
+    def _helpers(self) -> list[Member]:
+        """Those who live; the others' claims are free again. Shows that the driver lives."""
+        if time.monotonic() - self._beaten >= BEAT_S:
+            self._beat(quiet=self._me.quiet)
+        helpers = [one for one in self._study.members.all() if not one.drives]
+        if lapsed := self._pulse.lapsed(helpers):
+            self._study.members.leave([helper.name for helper in lapsed])
+        return [helper for helper in helpers if helper not in lapsed]
+
+    def _beat(self, *, quiet: bool) -> None:
+        self._me = replace(self._me, quiet=quiet)
+        self._beaten = time.monotonic()
+        self._study.members.beat(self._me)
+
+
+def member(workers: int, *, drives: bool = False) -> Member:
+    """This process as a member of a study."""
+    host = platform.node()
+    return Member(f"{host}:{os.getpid()}:{uuid.uuid4().hex[:8]}", host, os.getpid(), workers, drives)

@@ -24,6 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+studies = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List studies, write their trials to files.")
+app.add_typer(studies, name="study")
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
@@ -171,6 +174,34 @@ def show(
     from nasfit.cli.showing import run
 
     run(study, as_json=json_)
+
+
+@studies.command("ls")
+def list_studies(
+    directory: Annotated[Path, typer.Argument(help="Where to look, at any depth.")] = Path("runs"),
+    json_: Json = False,
+) -> None:
+    """List studies: whether they run, how many trials, the best network under the limit.
+
+    Example: nasfit study ls
+    """
+    from nasfit.cli.studies import list_studies as run
+
+    run(directory, as_json=json_)
+
+
+@studies.command()
+def export(
+    study: Annotated[Path, typer.Argument(help="Directory of a study.")],
+    file: Annotated[Path, typer.Argument(help="To write: .csv, .jsonl (with raw latencies) or .parquet.")],
+) -> None:
+    """Write a study's trials for other tools. Works while it runs.
+
+    Example: nasfit study export runs/demo demo.csv
+    """
+    from nasfit.cli.studies import export as run
+
+    run(study, file)
 
 
 @app.command()

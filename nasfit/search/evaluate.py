@@ -108,6 +108,7 @@ def answered(trial: Trial, original: Trial) -> Trial:
         state=original.state,
         accuracy=original.accuracy,
         latency_ms=original.latency_ms,
+        measurement=original.measurement,
         reward=original.reward,
         reason=original.reason,
         duplicate_of=original.number if original.duplicate_of is None else original.duplicate_of,
@@ -117,7 +118,12 @@ def answered(trial: Trial, original: Trial) -> Trial:
 def _with_latency(setup: Setup, trial: Trial, result: Measured) -> Trial:
     if not isinstance(result, Measurement):
         return failed(trial, str(result))
-    trial = replace(trial, latency_ms=result.latency_ms, seconds={**trial.seconds, "measure": result.seconds})
+    trial = replace(
+        trial,
+        latency_ms=result.latency_ms,
+        seconds={**trial.seconds, "measure": result.seconds},
+        measurement=setup.instrument.key(Architecture.parse(trial.architecture)),
+    )
     reason = over_limits(result, setup.settings)
     return trial if reason is None else _pruned(setup, trial, reason)
 

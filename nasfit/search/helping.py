@@ -12,8 +12,7 @@ from nasfit.errors import StudyBusy, StudyError
 from nasfit.search.events import Noted
 from nasfit.search.settings import Settings
 from nasfit.search.shared_pool import LOOK_S, JobWorkers, member
-from nasfit.study import Member, Study
-from nasfit.study.driver_lock import driven
+from nasfit.study import Member, Study, driven
 from nasfit.study.members import BEAT_S
 from nasfit.study.settings import changed
 from nasfit.workers import Pool, available_cores

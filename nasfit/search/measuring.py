@@ -61,6 +61,10 @@ class Instrument:
         """What its latency is kept under: equal texts, equal files up to the weights."""
         return str(network) if self.precision == "fp32" else f"{network} {self.precision}"
 
+    def key(self, network: Architecture) -> str:
+        """Where a cache has its measurement on this device and engine."""
+        return measurement_key(self.text(network), self.description.device, self.description.engine)
+
     @cached_property
     def description(self) -> Description:
         """Device and engine, asked once; a device that is away is waited for."""
@@ -70,8 +74,7 @@ class Instrument:
         """The measurements that the cache has of these networks on this device and engine, by the networks' texts."""
         found = {}
         for network in networks:
-            key = measurement_key(self.text(network), self.description.device, self.description.engine)
-            stored = cache.get(key)
+            stored = cache.get(self.key(network))
             if stored is not None:
                 with suppress(UsageError):  # one of another version is made anew
                     found[str(network)] = Measurement.from_dict(stored)

@@ -7,6 +7,7 @@ decides what becomes of a trial; any number may read it meanwhile, or help: do j
 """
 
 from nasfit.study.database import holds_study
+from nasfit.study.driver_lock import driven
 from nasfit.study.jobs import Job, JobQueue, Outcome
 from nasfit.study.lookups import LookedUp, LookupLog
 from nasfit.study.members import Member, Members, Pulse
@@ -27,5 +28,6 @@ __all__ = [
     "Study",
     "Trial",
     "TrialState",
+    "driven",
     "holds_study",
 ]

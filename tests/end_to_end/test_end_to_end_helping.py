@@ -69,4 +69,3 @@ def test_a_second_shell_helps_and_takes_over(small_search: list[str], tmp_path: 
     assert trials.items() >= kept.items()
     once = [trial.architecture for trial in trials.values() if trial.duplicate_of is None]
     assert len(once) == len(set(once))
-

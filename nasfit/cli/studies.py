@@ -1,0 +1,76 @@
+"""`nasfit study`: what studies there are, and their trials for other tools."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nasfit.cli.progress import points
+from nasfit.errors import StudyError
+from nasfit.search import best_under
+from nasfit.study import Study, driven, holds_study
+from nasfit.study.exporting import exported
+
+
+def list_studies(directory: Path, *, as_json: bool) -> None:
+    """Prints a line for each study below a directory. Raises StudyError where it is none."""
+    if not directory.is_dir():
+        raise StudyError(f"{str(directory)!r} is no directory; name the one that holds your studies")
+    found = [_facts(path) for path in _studies(directory)]
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    if not found:
+        print(f"no studies in {directory}")
+        return
+    width = max(len(one["study"]) for one in found)
+    print(f"{'study':<{width}}  {'state':<12}{'trials':>7}{'trained':>9}{'limit ms':>10}   best under the limit")
+    for one in found:
+        if one["error"] is not None:
+            print(f"{one['study']:<{width}}  {one['error']}")
+            continue
+        best = one["best"]
+        told = f"{points(best['accuracy'])} at {best['latency_ms']:.3g} ms" if best else "none yet"
+        numbers = f"{one['trials']:>7}{one['trained']:>9}{one['target_ms'] or 0:>10.3g}"
+        print(f"{one['study']:<{width}}  {one['state']:<12}{numbers}   {told}")
+
+
+def export(path: Path, file: Path) -> None:
+    """Writes a study's trials to a file and says so. Raises NasfitError."""
+    with Study.open(path, read_only=True) as study:
+        number = exported(study, file)
+    print(f"{number} trials in {file}")
+
+
+def _studies(directory: Path) -> Iterator[Path]:
+    """The directory itself, or those below it, at any depth; a study holds no studies."""
+    if holds_study(directory):
+        yield directory
+        return
+    for below in sorted(entry for entry in directory.iterdir() if entry.is_dir() and not entry.is_symlink()):
+        yield from _studies(below)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """A study in numbers; one that cannot be read is no reason not to list the others."""
+    facts: dict[str, Any] = {"study": str(path), "error": None}
+    try:
+        with Study.open(path, read_only=True) as study:
+            settings, trials = study.settings, study.trials()
+            ended = study.document("result") is not None
+    except StudyError as error:
+        return facts | {"error": str(error)}
+    target_ms = settings.get("target_ms")
+    best = best_under(trials, target_ms) if target_ms else None
+    states = Counter(trial.state.value for trial in trials)
+    return facts | {
+        "data": settings.get("data"),
+        "state": "running" if driven(path) else "finished" if ended else "interrupted",
+        "trials": len(trials),
+        "trained": states["complete"] + states["stopped"],
+        "target_ms": target_ms,
+        "best": {"accuracy": best.accuracy, "latency_ms": best.latency_ms} if best else None,
+    }

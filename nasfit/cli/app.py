@@ -65,6 +65,7 @@ def search(
     predictor: options.Predictor = None,
     budget: options.Budget = "10m",
     study: options.StudyPath = None,
+    store: options.Store = None,
     space: options.Space = "mnasnet-lean",
     strategy: options.Strategy = "guided",
     warm_start: options.WarmStart = None,
@@ -98,7 +99,7 @@ def search(
     """
     from nasfit.cli.searching import run, settings_of
 
-    run(settings_of(context.params), study, as_json=json_)
+    run(settings_of(context.params), study, store=store, as_json=json_)
 
 
 @app.command()

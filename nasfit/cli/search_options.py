@@ -36,6 +36,10 @@ Budget = Annotated[str, typer.Option(help="Time for everything, such as 10m or 2
 StudyPath = Annotated[
     Path | None, typer.Option(help="Directory of the study; the same command again goes on. Default: runs/NAME.")
 ]
+Store = Annotated[
+    str | None,
+    typer.Option(help="Keep a new study in PostgreSQL, for many machines: postgresql://user@host/database."),
+]
 Space = Annotated[str, typer.Option(help="mnasnet-lean, mnasnet (as published) or mnasnet-7.")]
 Strategy = Annotated[str, typer.Option(help=STRATEGY_HELP)]
 WarmStart = Annotated[Path | None, typer.Option(help="Earlier study of the same space; what it knows gives hints.")]

@@ -11,7 +11,7 @@ from typing import Any
 from nasfit.cli.progress import points
 from nasfit.errors import StudyError
 from nasfit.search import best_under
-from nasfit.study import Study, driven, holds_study
+from nasfit.study import Study, holds_study
 from nasfit.study.exporting import exported
 
 
@@ -60,7 +60,7 @@ def _facts(path: Path) -> dict[str, Any]:
     try:
         with Study.open(path, read_only=True) as study:
             settings, trials = study.settings, study.trials()
-            ended = study.document("result") is not None
+            ended, driven = study.document("result") is not None, study.driven()
     except StudyError as error:
         return facts | {"error": str(error)}
     target_ms = settings.get("target_ms")
@@ -68,7 +68,7 @@ def _facts(path: Path) -> dict[str, Any]:
     states = Counter(trial.state.value for trial in trials)
     return facts | {
         "data": settings.get("data"),
-        "state": "running" if driven(path) else "finished" if ended else "interrupted",
+        "state": "running" if driven else "finished" if ended else "interrupted",
         "trials": len(trials),
         "trained": states["complete"] + states["stopped"],
         "target_ms": target_ms,

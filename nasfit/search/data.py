@@ -44,24 +44,38 @@ def prepared(settings: Pictures, study: Study) -> tuple[ClassificationData, Path
     """The data and the directory that worker processes open it from. Raises DataError, StudyError."""
     # Before there is a plan nothing depends on the pictures, and --data may have been mended.
     known = study.document("data") if study.document("plan") else None
-    if known:
-        data = open_saved(study.path / known["directory"])
-    else:
-        data = load(
-            settings.data,
-            cache=study.path / "data",
-            resolution=settings.resolution,
-            seed=settings.seed,
-            pictures=settings.pictures,
-            stream=settings.stream,
-            progress=_told(),
-        )
+    data = open_saved(study.path / known["directory"]) if known else _loaded(settings, study)
     assert data.directory is not None, "loaded data lies on disk"
     if known and known["fingerprint"] != data.fingerprint:
         raise StudyError(f"the pictures in {data.directory} changed since the study began; start another --study")
-    facts = {"directory": str(data.directory.relative_to(study.path.absolute())), "fingerprint": data.fingerprint}
-    study.put_document("data", facts)
+    study.put_document("data", _facts(data, study))
     return data, data.directory
+
+
+def fetched(settings: Pictures, study: Study) -> None:
+    """Has the driver's pictures in a helper's directory, perhaps on another machine. Raises DataError, StudyError."""
+    known = study.document("data")
+    if (study.path / known["directory"]).exists():
+        return
+    if _facts(_loaded(settings, study), study) != known:
+        raise StudyError(f"the pictures of {settings.data!r} here are not those that the study is driven with")
+
+
+def _facts(data: ClassificationData, study: Study) -> dict[str, str]:
+    assert data.directory is not None, "loaded data lies on disk"
+    return {"directory": str(data.directory.relative_to(study.path.absolute())), "fingerprint": data.fingerprint}
+
+
+def _loaded(settings: Pictures, study: Study) -> ClassificationData:
+    return load(
+        settings.data,
+        cache=study.path / "data",
+        resolution=settings.resolution,
+        seed=settings.seed,
+        pictures=settings.pictures,
+        stream=settings.stream,
+        progress=_told(),
+    )
 
 
 def _told() -> Callable[[int, int], None]:

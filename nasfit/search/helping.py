@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from nasfit.errors import StudyBusy, StudyError
+from nasfit.search.data import fetched
 from nasfit.search.events import Noted
 from nasfit.search.settings import Settings
 from nasfit.search.shared_pool import LOOK_S, JobWorkers, member
-from nasfit.study import Member, Study, driven
+from nasfit.study import Member, Study
 from nasfit.study.members import BEAT_S
 from nasfit.study.settings import changed
 from nasfit.workers import Pool, available_cores
@@ -32,6 +33,7 @@ def helped(settings: Settings, path: Path, may_change: Collection[str], busy: St
         workers = settings.workers or _cores_left(study)
         if workers < 1:
             raise StudyBusy(f"{busy}; or help it with cores that it leaves idle: --workers N") from busy
+        fetched(settings, study)
         with Pool(workers) as pool:
             me = member(workers)
             study.members.join(me)
@@ -48,7 +50,7 @@ def _trainings_done(study: Study, pool: Pool, me: Member) -> int:
     """Does jobs until nobody drives. How many."""
     own, done = JobWorkers(pool, study, me.name), 0
     beaten = time.monotonic()
-    while driven(study.path):
+    while study.driven():
         quiet = _quiet_wanted(study, me)
         if quiet != me.quiet:
             (pool.pause if quiet else pool.resume)()
@@ -69,7 +71,7 @@ def _quiet_wanted(study: Study, me: Member) -> bool:
 
 def _driver(study: Study, sleep: Callable[[float], None] = time.sleep) -> Member | None:
     """Whoever drives, waited for while it starts; None once nobody does."""
-    while driven(study.path):
+    while study.driven():
         for one in study.members.all():
             if one.drives:
                 return one

@@ -45,11 +45,14 @@ from nasfit.training import calibration_pictures
 from nasfit.workers import Pool, available_cores
 
 
-def run_search(settings: Settings, path: Path, space: SearchSpace | None = None) -> Iterator[Event]:
+def run_search(
+    settings: Settings, path: Path, space: SearchSpace | None = None, *, store: str | None = None
+) -> Iterator[Event]:
     """Runs or continues the study at `path`, yielding what happens; helps it while another process drives it.
 
-    space: one of your own, in place of the one that `settings.space` names; give the same to continue. Raises
-    NasfitError for what the user can mend. Whatever interrupts it, the same call goes on.
+    space: one of your own, in place of the one that `settings.space` names; give the same to continue. store: of a new
+    study for many machines, `postgresql://user@host/database`; None keeps it in the directory. Raises NasfitError for
+    what the user can mend. Whatever interrupts it, the same call goes on.
     """
     space = space or named_space(settings.space)
     # Made for nothing but its errors, such as an extra that is not installed.
@@ -59,7 +62,7 @@ def run_search(settings: Settings, path: Path, space: SearchSpace | None = None)
     device.describe()
     study = None
     while study is None:
-        study = yield from _opened_or_helped(settings, path)
+        study = yield from _opened_or_helped(settings, path, store)
     with study:
         yield from _driven(settings, study, space, device)
 
@@ -90,16 +93,16 @@ def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device
         yield from _finished(setup)
 
 
-def _opened_or_helped(settings: Settings, path: Path) -> Generator[Event, None, Study | None]:
+def _opened_or_helped(settings: Settings, path: Path, store: str | None) -> Generator[Event, None, Study | None]:
     """The study to drive; None after another process drove it and this one helped."""
     try:
-        return _opened(settings, path)
+        return _opened(settings, path, store)
     except StudyBusy as busy:
         yield from helped(settings, path, MAY_CHANGE, busy)
     return None
 
 
-def _opened(settings: Settings, path: Path) -> Study:
+def _opened(settings: Settings, path: Path, store: str | None) -> Study:
     may_change: tuple[str, ...] = MAY_CHANGE
     if holds_study(path):
         with Study.open(path, read_only=True) as study:
@@ -115,7 +118,7 @@ def _opened(settings: Settings, path: Path) -> Study:
         find(settings.data)
         if settings.warm_start is not None:
             require_study(settings.warm_start)
-    return Study.open_or_create(path, settings.as_json(), may_change=may_change)
+    return Study.open_or_create(path, settings.as_json(), may_change=may_change, store=store)
 
 
 def _check_space(space: SearchSpace, study: Study) -> None:

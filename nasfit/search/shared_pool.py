@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
@@ -46,7 +46,7 @@ class JobWorkers:
 
     def __init__(self, pool: Pool, study: Study, member: str) -> None:
         self._pool, self._study, self._member = pool, study, member
-        self._keys: dict[int, str] = {}
+        self._at_work: dict[int, Job] = {}
         self._held: list[Job] = []
         self._numbers = count()
 
@@ -58,7 +58,7 @@ class JobWorkers:
             if job.attempts > MOST_ATTEMPTS:
                 self._study.jobs.end(job.key, Outcome(failure=f"its worker's machine was lost {MOST_ATTEMPTS} times"))
             elif self._pool.start(number, run_training, self._read(job), timeout_s=job.timeout_s):
-                self._keys[number] = job.key
+                self._at_work[number] = job
             else:
                 return
             self._held.pop(0)
@@ -67,21 +67,28 @@ class JobWorkers:
         """Waits for a training to end, at most so long; tells the study of all that have. How many."""
         ended = self._pool.finished(wait_s)
         for number, result in ended:
-            self._study.jobs.end(self._keys.pop(number), outcome_of(result))
+            job = self._at_work.pop(number)
+            if job.payload["weights"] and not isinstance(result, TrialFailure):
+                self._study.carried.send(job.payload["weights"])
+            self._study.jobs.end(job.key, outcome_of(result))
         return len(ended)
 
     def stop(self) -> None:
         """Ends what is at work, for others to take."""
         self._pool.abandon()
-        self._keys.clear()
+        self._at_work.clear()
         self._held.clear()
         # Of a study that is closed by now they are free when the next driver comes.
         with suppress(StudyError):
             self._study.jobs.release(self._member)
 
     def _claimed(self) -> bool:
-        self._held += self._study.jobs.claim(self._member)
-        return bool(self._held)
+        jobs = self._study.jobs.claim(self._member)
+        for job in jobs:
+            if job.payload["start"]:
+                self._study.carried.fetch(job.payload["start"])
+        self._held += jobs
+        return bool(jobs)
 
     def _read(self, job: Job) -> Any:
         return job_of(job.payload, self._study.path)
@@ -127,7 +134,7 @@ class SharedPool:
 
     def _shared(self, payloads: Iterable[Any], timeout_s: float | None) -> Iterator[tuple[int, Any]]:
         jobs, own = self._study.jobs, JobWorkers(self._pool, self._study, self._me.name)
-        waiting: dict[str, list[int]] = {}
+        waiting: dict[str, _Waiting] = {}
         source, more = enumerate(payloads), True
         try:
             while True:
@@ -139,7 +146,11 @@ class SharedPool:
                 own.finish(LOOK_S if helpers else 5 * LOOK_S)
                 ended = jobs.outcomes(waiting)
                 for key, outcome in ended.items():
-                    for index in waiting.pop(key):
+                    one = waiting.pop(key)
+                    if one.weights and outcome.failure is None:
+                        self._study.carried.fetch(one.weights)
+                        self._study.carried.forget(one.weights)
+                    for index in one.indexes:
                         yield index, result_of(outcome)
                 # By now whoever asked has stored them.
                 jobs.forget(ended)
@@ -148,14 +159,14 @@ class SharedPool:
         finally:
             own.stop()
 
-    def _posted(
-        self, source: Iterator[tuple[int, Any]], timeout_s: float | None, waiting: dict[str, list[int]]
-    ) -> bool:
+    def _posted(self, source: Iterator[tuple[int, Any]], timeout_s: float | None, waiting: dict[str, _Waiting]) -> bool:
         """Draws the next training and offers it; False where there is none."""
         for index, training in source:
             text = job_text(training, self._study.path)
+            if text["start"]:
+                self._study.carried.send(text["start"])
             self._study.jobs.post([Job(key_of(text), text, timeout_s)])
-            waiting.setdefault(key_of(text), []).append(index)
+            waiting.setdefault(key_of(text), _Waiting([], text["weights"])).indexes.append(index)
             return True
         return False
 
@@ -172,6 +183,14 @@ class SharedPool:
         self._me = replace(self._me, quiet=quiet)
         self._beaten = time.monotonic()
         self._study.members.beat(self._me)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A job posted. indexes: of the payloads that ask for it. weights: file that it writes, within the study."""
+
+    indexes: list[int]
+    weights: str | None
 
 
 def member(workers: int, *, drives: bool = False) -> Member:

@@ -6,11 +6,10 @@ before the call returns, so a killed search continues where it stopped. One proc
 decides what becomes of a trial; any number may read it meanwhile, or help: do jobs that the driver posts.
 """
 
-from nasfit.study.database import holds_study
-from nasfit.study.driver_lock import driven
 from nasfit.study.jobs import Job, JobQueue, Outcome
 from nasfit.study.lookups import LookedUp, LookupLog
 from nasfit.study.members import Member, Members, Pulse
+from nasfit.study.stores import holds_study
 from nasfit.study.study import Study
 from nasfit.study.trial import Proposal, Rung, Trial, TrialState
 
@@ -28,6 +27,5 @@ __all__ = [
     "Study",
     "Trial",
     "TrialState",
-    "driven",
     "holds_study",
 ]

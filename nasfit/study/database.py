@@ -22,11 +22,6 @@ FILE = "study.sqlite"
 UNFINISHED = "study.sqlite.new"
 
 
-def holds_study(directory: Path | str) -> bool:
-    """Whether there is a study in the directory."""
-    return (Path(directory) / FILE).is_file()
-
-
 def create(directory: Path, settings: Mapping[str, Any], now: str) -> None:
     """Write a new database; it takes its name only when complete, so a kill leaves none or a whole one."""
     unfinished = directory / UNFINISHED

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
+
+from nasfit.study.tables import upsert
 
 Opened = Callable[[], AbstractContextManager[Connection]]
 
@@ -26,9 +27,8 @@ class Documents(MutableMapping[str, Any]):
         return row[0]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        values = insert(self._table).values(name=name, value=value)
         with self._writing() as connection:
-            connection.execute(values.on_conflict_do_update(set_={"value": values.excluded.value}))
+            upsert(connection, self._table, {"name": name, "value": value}, lambda new: {"value": new.value})
 
     def __delitem__(self, name: str) -> None:
         with self._writing() as connection:

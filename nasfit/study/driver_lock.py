@@ -41,8 +41,8 @@ class DriverLock:
             self._descriptor = -1
 
 
-def driven(directory: Path) -> bool:
-    """Whether a process drives the study at this moment."""
+def locked(directory: Path) -> bool:
+    """Whether a process of this machine holds the lock at this moment."""
     try:
         descriptor = os.open(directory / LOCK, os.O_RDONLY)
     except FileNotFoundError:

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
 from nasfit.errors import StudyError, UsageError
 
 FULL = "the disk is full; free some space and repeat the command, everything recorded so far is kept"
 READ_ONLY = "it cannot be written; give yourself write permission or copy the study to a disk you can write to"
 DAMAGED = "the file is damaged; restore it from a copy, or start a new study in another directory (--study)"
+
+AWAY = "the database does not answer; once it does, repeat the command, everything recorded is kept"
 
 _BY_SQLITE_NAME = {
     "SQLITE_FULL": FULL,
@@ -40,7 +42,7 @@ _BY_ERRNO = {
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def told(path: Path | str) -> Iterator[None]:
     """Raises StudyError in place of the errors a user can mend, UsageError for values that JSON cannot hold.
 
     Lets others, which are bugs, through.
@@ -50,6 +52,9 @@ def told(path: Path) -> Iterator[None]:
     except DBAPIError as error:
         if isinstance(error.orig, sqlite3.Error) and (advice := _sqlite_advice(error.orig)):
             raise StudyError(f"study {str(path)!r}: {error.orig}: {advice}") from error
+        if error.connection_invalidated or isinstance(error, OperationalError):
+            what = " ".join(str(error.orig).split())
+            raise StudyError(f"study {str(path)!r}: {what}: {AWAY}") from error
         raise
     except StatementError as error:
         # Before anything is sent: a value that cannot become JSON, such as NaN.

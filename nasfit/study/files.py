@@ -17,6 +17,12 @@ def write_whole(directory: Path, relative: str, content: bytes) -> Path:
     if not parts or relative.startswith("/") or ".." in parts or parts[0].startswith("study."):
         raise UsageError(f"cannot write {relative!r}: give a path inside the study that does not start with 'study.'")
     path = directory / relative
+    write_whole_file(path, content)
+    return path
+
+
+def write_whole_file(path: Path, content: bytes) -> None:
+    """Write any file so; its directory is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The same name every time, so that kills leave no pile of them.
     unfinished = path.with_name(f".{path.name}.unfinished")
@@ -30,7 +36,6 @@ def write_whole(directory: Path, relative: str, content: bytes) -> Path:
         unfinished.unlink(missing_ok=True)
         raise
     flush_directory(path.parent)
-    return path
 
 
 def flush_directory(directory: Path) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from nasfit.errors import StudyError, UsageError
-from nasfit.study import database
+from nasfit.study import database, stores
+from nasfit.study.carried import CarriedFiles
 from nasfit.study.documents import Documents
 from nasfit.study.driver_lock import LOCK, DriverLock
 from nasfit.study.failures import DAMAGED, told
@@ -23,7 +23,7 @@ from nasfit.study.jobs import JobQueue
 from nasfit.study.lookups import LookupLog
 from nasfit.study.members import Members
 from nasfit.study.settings import changed, plain
-from nasfit.study.tables import DOCUMENTS, MEASUREMENTS, SECONDS, SETTINGS, TRIALS, row_of
+from nasfit.study.tables import DOCUMENTS, MEASUREMENTS, SECONDS, SETTINGS, TRIALS, row_of, upsert
 from nasfit.study.trial import Proposal, Trial, TrialState
 from nasfit.study.trial_log import TrialLog
 
@@ -52,7 +52,7 @@ class Study:
         self._engine, self._lock, self._clock, self._helps = engine, lock, clock, helps
         self._closed = False
         self._loaded: TrialLog | None = None
-        self._loaded_version = -1
+        self._loaded_version: object = None
         # Latency documents by measurement key, in the shape a cache wants; kept for ever.
         self.measurements = Documents(MEASUREMENTS, self._reading, self._writing)
         # Latencies looked up before training, in the order of looking; kept for ever.
@@ -60,22 +60,26 @@ class Study:
         # Work that helpers may do too, and who takes part.
         self.jobs = JobQueue(self._reading, self._sharing)
         self.members = Members(self._reading, self._sharing)
+        needed = not stores.in_directory(path)
+        self.carried = CarriedFiles(path, self._reading, self._sharing, needed=needed)
         self._settings = Documents(SETTINGS, self._reading, self._writing)
         self._documents = Documents(DOCUMENTS, self._reading, self._writing)
 
     @classmethod
-    def create(cls, path: Path | str, settings: Mapping[str, Any], *, clock: Clock = utc_now) -> Self:
-        """Begin a study in a new or empty directory. settings: JSON values.
+    def create(
+        cls, path: Path | str, settings: Mapping[str, Any], *, store: str | None = None, clock: Clock = utc_now
+    ) -> Self:
+        """Begin a study in a new or empty directory. settings: JSON values. store: see `open_or_create`.
 
         Raises StudyError if there is one already or other files are there, UsageError if JSON cannot hold a setting.
         """
         path, settings = Path(path), plain(settings)
-        if database.holds_study(path):
+        if stores.holds_study(path):
             raise StudyError(f"{str(path)!r} holds a study already; continue it, or name another directory")
         with ExitStack() as undo:
             with told(path):
                 lock = _locked_directory(path, undo)
-                database.create(path, settings, clock())
+                stores.create(path, store, settings, clock())
             return cls._opened(path, lock, undo, clock)
 
     @classmethod
@@ -85,12 +89,9 @@ class Study:
         Raises StudyError if there is none, its file is damaged or newer than this nasfit, or another process drives it.
         """
         path = Path(path)
-        if not database.holds_study(path):
-            raise StudyError(
-                f"{str(path)!r} holds no study (no {database.FILE} in it); check the path given to --study"
-            )
+        stores.require_study(path)
         if read_only:
-            return cls(path, database.open_to_read(path), None, clock)
+            return cls(path, stores.open_to_read(path), None, clock)
         with ExitStack() as undo:
             with told(path):
                 lock = DriverLock(path)
@@ -101,7 +102,8 @@ class Study:
     def help(cls, path: Path | str, *, clock: Clock = utc_now) -> Self:
         """Open a study beside its driver: as for reading, and to do jobs of it. Raises as `open` does."""
         path = Path(path)
-        return cls(path, database.open_to_help(path), None, clock, helps=True)
+        stores.require_study(path)
+        return cls(path, stores.open_to_help(path), None, clock, helps=True)
 
     @classmethod
     def open_or_create(
@@ -110,16 +112,25 @@ class Study:
         settings: Mapping[str, Any],
         *,
         may_change: Collection[str] = (),
+        store: str | None = None,
         clock: Clock = utc_now,
     ) -> Self:
         """Continue the study if there is one, else begin it.
 
-        may_change: settings that may differ from the stored ones, and are stored anew. Raises StudyError listing every
-        other difference, and what `open` and `create` raise.
+        may_change: settings that may differ from the stored ones, and are stored anew. store: where the tables of a new
+        study are, `postgresql://user@host/database`, perhaps begun by another machine; None: in the directory. Raises
+        StudyError listing every other difference, and what `open` and `create` raise.
         """
         path, settings = Path(path), plain(settings)
-        if not database.holds_study(path):
-            return cls.create(path, settings, clock=clock)
+        if not (stores.holds_study(path) or stores.known_elsewhere(path, store)):
+            try:
+                return cls.create(path, settings, store=store, clock=clock)
+            except StudyError:
+                # Another machine may have been quicker.
+                if not stores.known_elsewhere(path, store):
+                    raise
+        if store is not None:
+            stores.require_store(path, store)
         study = cls.open(path, clock=clock)
         try:
             for name, value in changed(path, study.settings, settings, may_change).items():
@@ -131,7 +142,7 @@ class Study:
 
     @classmethod
     def _opened(cls, path: Path, lock: DriverLock, undo: ExitStack, clock: Clock) -> Self:
-        study = cls(path, database.open_to_write(path), lock, clock)
+        study = cls(path, stores.open_to_write(path), lock, clock)
         undo.pop_all()
         return study
 
@@ -203,6 +214,11 @@ class Study:
         """The oldest trial of this network in one of `states`, or None."""
         return next((trial for trial in self._log().with_architecture(text) if trial.state in states), None)
 
+    def driven(self) -> bool:
+        """Whether a process drives the study at this moment."""
+        with self._reading() as connection:
+            return stores.driven(self.path, connection)
+
     def put_document(self, name: str, value: Any) -> None:
         """Keep a JSON value by name, in place of an older one."""
         self._documents[name] = value
@@ -224,9 +240,9 @@ class Study:
         """Count time spent (s, 0 or more) on a kind of work; the sums go on across restarts."""
         if not 0 <= seconds < math.inf:
             raise UsageError(f"{seconds} s were spent on {kind!r}; it must be finite and 0 or more")
-        new = upsert(SECONDS).values(kind=kind, total=seconds)
+        row = {"kind": kind, "total": seconds}
         with self._writing() as connection:
-            connection.execute(new.on_conflict_do_update(set_={"total": SECONDS.c.total + new.excluded.total}))
+            upsert(connection, SECONDS, row, lambda new: {"total": SECONDS.c.total + new.total})
 
     def seconds(self) -> dict[str, float]:
         """Time spent so far, by kind of work, s."""
@@ -237,7 +253,7 @@ class Study:
         with self._reading() as connection:
             if self._loaded is None or self._lock is None:
                 # Changes when another process has written; a driver is alone.
-                version = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+                version = stores.version(connection)
                 if self._loaded is None or version != self._loaded_version:
                     self._loaded, self._loaded_version = self._load(connection), version
             return self._loaded
@@ -284,13 +300,13 @@ def _locked_directory(path: Path, undo: ExitStack) -> DriverLock:
     path.mkdir(parents=True, exist_ok=True)
     names = sorted(entry.name for entry in path.iterdir())
     foreign = [name for name in names if name != LOCK and not name.startswith(database.UNFINISHED)]
-    if foreign and database.FILE not in foreign:
+    if foreign and not set(stores.FILES) & set(foreign):
         raise StudyError(
             f"{str(path)!r} holds no study but other files ({', '.join(foreign[:3])}); "
             f"name a new or empty directory with --study"
         )
     lock = DriverLock(path)
     undo.callback(lock.release)
-    if database.holds_study(path):
+    if stores.holds_study(path):
         raise StudyError(f"{str(path)!r} holds a study already; continue it, or name another directory")
     return lock

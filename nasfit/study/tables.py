@@ -6,10 +6,25 @@ Plain columns and JSON text, so that any SQLite tool can query a study.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import astuple
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Dialect, Float, Integer, MetaData, Row, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Dialect,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
 from nasfit.study.trial import Rung, Trial, TrialState
@@ -74,6 +89,9 @@ LOOKUPS = Table(
     Column("reason", Text, nullable=False),
 )
 
+# Files on their way between machines that share no disk.
+FILES = Table("files", METADATA, Column("name", Text, primary_key=True), Column("content", LargeBinary, nullable=False))
+
 # place: in the order of posting. owner: name of the member that does it. outcome: NULL until it has ended.
 JOBS = Table(
     "jobs",
@@ -106,7 +124,7 @@ TRIALS = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("tokens", JsonText, nullable=False),
     Column("architecture", Text, nullable=False),
-    Column("seed", Integer, nullable=False),
+    Column("seed", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
     Column("origin", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("accuracy", Float),
@@ -124,6 +142,15 @@ TRIALS = Table(
     Column("batch", Integer),
     Column("place", Integer),
 )
+
+
+def upsert(connection: Connection, table: Table, row: dict[str, Any], merged: Callable[[Any], dict[str, Any]]) -> None:
+    """Insert a row, or change the one of that primary key. merged: the new values of columns, given the row's own."""
+    inserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+    new = inserts[connection.dialect.name](table).values(row)
+    keys = list(table.primary_key.columns)
+    connection.execute(new.on_conflict_do_update(index_elements=keys, set_=merged(new.excluded)))
+
 
 # The columns before `batch`, in their order.
 _FIELDS = tuple(column.name for column in TRIALS.columns if column.name not in ("batch", "place"))

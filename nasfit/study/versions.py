@@ -1,19 +1,21 @@
 """Studies of earlier formats: brought up to date where they may be written, else looked at as if they were.
 
-Format 2 added the trials' rungs and the table of lookups, format 3 jobs and members. What an earlier one holds has none
-of these.
+Format 2 added the trials' rungs and the table of lookups, format 3 jobs, members and files. What an earlier one holds
+has none of these.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from nasfit.study.tables import JOBS, LOOKUPS, MEMBERS, SCHEMA_VERSION
+from nasfit.study.tables import FILES, JOBS, LOOKUPS, MEMBERS, SCHEMA_VERSION
 
 _TRIALS_1 = (
     "number, tokens, architecture, seed, origin, state, accuracy, latency_ms, reward, reason, duplicate_of, curve, "
     "seconds, measurement, versions, started, finished, batch, place"
 )
+
+_LATER = (FILES, JOBS, MEMBERS)
 
 
 def make_newer(connection: Connection) -> None:
@@ -26,8 +28,8 @@ def make_newer(connection: Connection) -> None:
     if version < 2:
         connection.exec_driver_sql("ALTER TABLE trials ADD COLUMN rung TEXT NOT NULL DEFAULT 'null'")
         LOOKUPS.create(connection)
-    JOBS.create(connection)
-    MEMBERS.create(connection)
+    for table in _LATER:
+        table.create(connection)
     connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.commit()
 
@@ -39,7 +41,7 @@ def look_newer(connection: Connection) -> None:
         return
     # In memory: the disk may be one that cannot be written.
     connection.exec_driver_sql("PRAGMA temp_store = MEMORY")
-    for table in (JOBS, MEMBERS):
+    for table in _LATER:
         columns = ", ".join(f"NULL AS {column.name}" for column in table.columns)
         connection.exec_driver_sql(f"CREATE TEMP VIEW {table.name} AS SELECT {columns} WHERE 0")
     if version == 2:

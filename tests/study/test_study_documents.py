@@ -8,7 +8,7 @@ from nasfit.study import Proposal, Study, TrialState
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path, store):
     with Study.create(tmp_path / "s", {}) as study:
         yield study
 

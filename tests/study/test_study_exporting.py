@@ -12,7 +12,7 @@ from nasfit.study.exporting import FORMATS, exported
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path, store):
     with Study.create(tmp_path / "study", {}) as study:
         first, second, _ = study.propose([Proposal((n, 1), f'net "{n}", x', n) for n in range(3)])
         study.measurements["0123abcd"] = {"samples_ms": [0.1 + 0.2, 1.5]}

@@ -15,7 +15,7 @@ JOBS = [Job(f"job {number}", {"architecture": "a", "images": number / 3}, 10.0) 
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path, store):
     with Study.create(tmp_path / "study", {}) as study:
         study.members.join(DRIVER)
         yield study

@@ -7,7 +7,7 @@ LOOKS = [LookedUp((2, 1), 1 / 3, -0.25), LookedUp((0, 1), None, reason="it does 
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path, store):
     with Study.create(tmp_path / "s", {}) as study:
         yield study
 

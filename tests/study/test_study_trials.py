@@ -9,7 +9,7 @@ from nasfit.study.tables import _FIELDS
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path, store):
     with Study.create(tmp_path / "s", {"target_ms": 3.0}, clock=iter_clock()) as study:
         yield study
 

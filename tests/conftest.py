@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from postgres_server import Server, started
 
 from nasfit.architecture import Architecture, Block
 from nasfit.space import named_space
@@ -65,6 +66,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels[..., channel] += 100
             Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server; without one the test is skipped."""
+    yield from started()
 
 
 @pytest.fixture(scope="session")

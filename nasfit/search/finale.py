@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from typing import Any
 
 from nasfit.architecture import Architecture, count
 from nasfit.errors import StudyError, TrialFailure
@@ -54,7 +55,7 @@ def trained_fully(setup: Setup, chosen: list[Entrant], left_s: float) -> Iterato
     """Trains all entrants on training and validation pictures by one recipe, and tests each once."""
     pictures = len(setup.data.train.labels_N) + len(setup.data.validation.labels_N)
     recipe = recipe_for(_final_images(setup, chosen, left_s, pictures), pictures)
-    finals = dict(setup.study.document("finals") or {})
+    finals = _finals_here(setup, chosen)
     waiting = [entrant for entrant in chosen if entrant.name not in finals]
     waiting.sort(key=lambda entrant: -count(Architecture.parse(entrant.architecture)).madds)
     (setup.study.path / "models").mkdir(exist_ok=True)
@@ -81,6 +82,13 @@ def trained_fully(setup: Setup, chosen: list[Entrant], left_s: float) -> Iterato
         yield FinaleStep(f"training on {recipe.images:,} pictures each", len(finals), len(chosen))
 
 
+def _finals_here(setup: Setup, chosen: list[Entrant]) -> dict[str, dict[str, Any]]:
+    """What is trained already, without networks whose weights lie on another machine, where the last driver was."""
+    known: dict[str, dict[str, Any]] = setup.study.document("finals") or {}
+    weights = {entrant.name: setup.study.path / entrant.weights for entrant in chosen}
+    return {name: found for name, found in known.items() if "failed" in found or weights[name].exists()}
+
+
 def _promoted_weights(architecture: str) -> str:
     return f"models/promoted-{digest(architecture)}.safetensors"
 
@@ -98,8 +106,9 @@ def _head_start(setup: Setup, entrant: Entrant) -> str | None:
     """The trained weights nearest to a network that the search found, where it may start from any."""
     if setup.settings.final_start != "inherited" or entrant.origin != "found":
         return None
-    files = {text: _promoted_weights(text) for text in promotions(setup)}
-    files |= {text: weights_of(text) for text in ready_parents(setup) if text not in files}
+    files = {text: weights_of(text) for text in ready_parents(setup)}
+    files |= {text: _promoted_weights(text) for text in promotions(setup)}
+    files = {text: file for text, file in files.items() if (setup.study.path / file).exists()}
     return str(setup.study.path / files[closest(entrant.architecture, list(files))]) if files else None
 
 

@@ -85,3 +85,15 @@ def test_without_trained_weights_it_starts_from_nothing(opened: Opener) -> None:
     setup = opened(final_start="inherited")
     (text,) = texts_of(setup, 0.25)
     assert finale._head_start(setup, Entrant("found-1", "found", text)) is None
+
+
+def test_what_was_trained_on_another_machine_is_trained_again(opened: Opener, few_pictures: None) -> None:
+    setup = opened()
+    texts = texts_of(setup, 0.25, 0.35)
+    chosen = [Entrant(f"found-{place}", "found", text) for place, text in enumerate(texts)]
+    list(trained_fully(setup, chosen, 1.0))
+    here, there = (setup.study.path / entrant.weights for entrant in chosen)
+    content, kept = there.read_bytes(), here.stat()
+    there.unlink()
+    list(trained_fully(setup, chosen, 1.0))
+    assert there.read_bytes() == content and here.stat().st_mtime_ns == kept.st_mtime_ns

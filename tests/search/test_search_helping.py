@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres_server import Server, schema_of
 
 from nasfit.errors import StudyBusy, StudyError, TrialFailure
 from nasfit.search import Settings
+from nasfit.search.data import prepared
 from nasfit.search.helping import helped
 from nasfit.search.job_text import job_of, job_text, key_of, outcome_of, result_of
 from nasfit.search.shared_pool import SharedPool
 from nasfit.study import Job, Study
-from nasfit.tasks import load
 from nasfit.training import Pace, Recipe, StopRule, TrainingJob, TrainingResult, run_training
 from nasfit.workers import Pool
 
@@ -32,7 +33,7 @@ RESULT = TrainingResult(1 / 3, ((64, 1.25),), 100.0, 0.1, "cpu", None, ((32, 0.5
 def study(tmp_path: Path, pictures: Path) -> Iterator[Study]:
     settings = Settings(str(pictures), 1.0, workers=1)
     with Study.create(tmp_path / "study", settings.as_json()) as study:
-        load(pictures, cache=study.path / "data")
+        prepared(settings, study)
         yield study
 
 
@@ -50,10 +51,11 @@ def jobs(study: Study, number: int, images: int = 64) -> list[TrainingJob]:
 
 
 @contextmanager
-def helper(study: Study) -> Iterator[subprocess.Popen[str]]:
+def helper(study: Study, directory: Path | None = None, *store: str) -> Iterator[subprocess.Popen[str]]:
     """Another process that helps, from the moment that it takes part."""
     script = str(Path(__file__).with_name("helper.py"))
-    process = subprocess.Popen([sys.executable, script, str(study.path)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, script, str(directory or study.path), *store]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         assert "1 workers here help it" in process.stdout.readline()
@@ -163,6 +165,39 @@ def test_a_helper_does_its_share(study: Study, shared: SharedPool) -> None:
     with Pool(1) as pool:
         alone = dict(pool.run(run_training, wanted[:4]))
     assert accuracies([results[place] for place in range(4)]) == accuracies([alone[place] for place in range(4)])  # type: ignore[list-item,misc]
+
+
+@pytest.fixture
+def far_study(tmp_path: Path, pictures: Path, postgres: Server) -> Iterator[tuple[Study, str]]:
+    """One that other machines can help, and its address."""
+    settings = Settings(str(pictures), 1.0, workers=1)
+    store = f"{postgres.url}&schema={schema_of(tmp_path)}"
+    with Study.create(tmp_path / "study", settings.as_json(), store=store) as study:
+        prepared(settings, study)
+        yield study, store
+
+
+def test_a_helper_on_another_machine_needs_nothing_but_the_database(far_study: tuple[Study, str]) -> None:
+    # Another directory stands for another machine.
+    study, store = far_study
+    wanted = [
+        replace(job, weights=f"{study.path}/models/{job.seed}.safetensors") for job in jobs(study, 8, images=1600)
+    ]
+    (study.path / "models").mkdir()
+    with Pool(1) as pool:
+        shared = SharedPool(pool, study)
+        with helper(study, study.path.with_name("elsewhere"), store):
+            (name,) = [one.name for one in study.members.all() if not one.drives]
+            results, theirs = {}, set()
+            for index, value in shared.run(run_training, wanted):
+                results[index] = value
+                theirs |= study.jobs.owned(name)
+        assert theirs
+        again = [replace(job, start=job.weights, weights=None) for job in wanted]
+        assert all(isinstance(value, TrainingResult) and value.inherited == 1.0 for value in trained(shared, again))
+        shared.close()
+    (elsewhere,) = (study.path.with_name("elsewhere") / "data").glob("*/")
+    assert elsewhere.name == Path(wanted[0].data).name
 
 
 def test_what_a_killed_helper_had_is_done_by_others(

@@ -137,3 +137,13 @@ def test_kinship_is_that_of_blocks() -> None:
         OTHERS.format("mbconv6", 24).replace("sepconv", "sepconv k3 s1 se0 none f16 n1 | sepconv")
     )
     assert kinship(child, more) == kinship(more, child) == 0
+
+
+def test_a_parent_that_was_trained_on_another_machine_is_trained_again(inheriting) -> None:  # type: ignore[no-untyped-def]
+    setup = inheriting()
+    setup.study.finish(list(evaluated(setup, drawn(setup, 2))))
+    file = setup.study.path / weights_of(ready_parents(setup)[0])
+    content = file.read_bytes()
+    file.unlink()
+    list(evaluated(setup, drawn(setup, 1, start=2)))
+    assert file.read_bytes() == content

@@ -2,74 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
+from postgres_server import Server, schema_of
 
 from nasfit.study import Study
-
-SYSTEM_USER = "postgres"  # initdb refuses to work for root
-
-
-@dataclass(frozen=True)
-class Server:
-    """A PostgreSQL of the tests' own, on a socket in its directory."""
-
-    programs: Path
-    directory: Path
-    user: str
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://{self.user}@/postgres?host={self.directory}"
-
-    def start(self) -> None:
-        options = f"-k {self.directory} -c listen_addresses= -c fsync=off"
-        self._call("pg_ctl", "-D", str(self.directory / "data"), "-o", options, "-w", "-l", self.log, "start")
-
-    def stop(self) -> None:
-        self._call("pg_ctl", "-D", str(self.directory / "data"), "-m", "immediate", "stop")
-
-    def make(self) -> None:
-        self._call("initdb", "-D", str(self.directory / "data"), "-A", "trust", "-U", self.user, "--no-sync")
-
-    @property
-    def log(self) -> str:
-        return str(self.directory / "log")
-
-    def _call(self, program: str, *words: str) -> None:
-        user = SYSTEM_USER if os.geteuid() == 0 else None
-        command = [str(self.programs / program), *words]
-        subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, cwd=self.directory)
-
-
-def _programs() -> Path | None:
-    known = [shutil.which("initdb"), *Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    return next((Path(found).parent for found in known if found), None)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    programs = _programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed")
-    # A socket's path may have 107 characters, fewer than those of pytest's directories.
-    with tempfile.TemporaryDirectory(prefix="nasfit-") as place:
-        if os.geteuid() == 0:
-            shutil.chown(place, SYSTEM_USER)
-        server = Server(programs, Path(place), getpass.getuser())
-        server.make()
-        server.start()
-        yield server
-        server.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -79,8 +18,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         return None
     server = request.getfixturevalue("postgres")
     assert isinstance(server, Server)
-    # A schema of its own for every test: their studies have the same names.
-    schema = f"{tmp_path.parent.name}_{tmp_path.name}".lower().replace("-", "_")[-50:]
-    address = f"{server.url}&schema=t_{schema}"
+    address = f"{server.url}&schema={schema_of(tmp_path)}"
     monkeypatch.setattr(Study, "create", partial(Study.create, store=address))
     return address

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from postgres_server import schema_of
 from study_writer import ended
 
 from nasfit.errors import MissingExtraError, StudyBusy, StudyError, UsageError
@@ -21,8 +22,7 @@ pytestmark = pytest.mark.usefixtures("store")
 
 @pytest.fixture(params=["postgres"])
 def store(request, tmp_path, postgres):
-    schema = f"{tmp_path.parent.name}_{tmp_path.name}".lower().replace("-", "_")[-50:]
-    return f"{postgres.url}&schema=p_{schema}"
+    return f"{postgres.url}&schema={schema_of(tmp_path)}"
 
 
 def proposed(study, number=1):
@@ -102,7 +102,7 @@ def test_a_study_stays_in_its_store(tmp_path, store):
         Study.open_or_create(tmp_path / "here", {}, store=store)
     Study.create(tmp_path / "there", {}, store=store).close()
     with pytest.raises(StudyError, match=r"is kept in postgresql.*not in postgresql"):
-        Study.open_or_create(tmp_path / "there", {}, store=store.replace("schema=p_", "schema=q_"))
+        Study.open_or_create(tmp_path / "there", {}, store=store + "q")
     with pytest.raises(StudyError, match="holds a study already"):
         Study.create(tmp_path / "again", {}, store=store)
     Study.open_or_create(tmp_path / "there", {}).close()
@@ -112,7 +112,9 @@ def test_without_a_study_or_a_server_it_says_so(tmp_path, store):
     with pytest.raises(StudyError, match="does not answer"):
         Study.open_or_create(tmp_path / "a", {}, store="postgresql://me@/db?host=/nowhere")
     Study.create(tmp_path / "b", {}, store=store).close()
-    (tmp_path / "b" / "study.url").write_text((tmp_path / "b" / "study.url").read_text().replace("=p_", "=gone_"))
+    (tmp_path / "b" / "study.url").write_text(
+        (tmp_path / "b" / "study.url").read_text().replace("schema=", "schema=gone_")
+    )
     with pytest.raises(StudyError, match="holds no study"):
         Study.open(tmp_path / "b")
 

@@ -6,8 +6,8 @@
 A search of the shipped pictures runs as two processes, one that drives and one that helps. At random moments (seeded)
 one thing happens: the driver, the helper or a training process is killed, the driver is asked to end, one of the two
 stands still for a while, the study is copied. Who has ended is started again by the same command. After each fault the
-study is read: every trial that was finished before must be there unchanged (or it is lost), no network may be trained by
-two trials (twice), and a copy must open. In the end the search comes to its result.
+study is read: every trial that was finished before must be there unchanged (or it is lost), no network may be trained
+by two trials (twice), and a copy must open. In the end the search comes to its result.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def told(path: Path | str) -> Iterator[None]:
         if advice := _sqlite_advice(error):
             raise StudyError(f"study {str(path)!r}: {error}: {advice}") from error
         raise
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StudyError(f"study {str(path)!r}: {error}: {DAMAGED}") from error
     except OSError as error:
         advice = _BY_ERRNO.get(error.errno or 0, "check the disk and repeat the command")

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from nasfit.errors import UsageError
 from nasfit.study.tables import JOBS, MEMBERS
 
 Opened = Callable[[], AbstractContextManager[Connection]]
@@ -25,7 +26,7 @@ class Member:
     """A process at work on the study. name: unique. host: its machine. workers: trainings it does at once.
 
     beat: raised while it lives. drives: whether it is the driver; of a driver `quiet` asks those on its host to pause,
-    of a helper it says that it has.
+    of a helper it says that it has. Raises UsageError.
     """
 
     name: str
@@ -35,6 +36,10 @@ class Member:
     drives: bool = False
     beat: int = 0
     quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(number, int) for number in (self.pid, self.workers, self.beat)):
+            raise UsageError(f"{self}: pid, workers and beat are whole numbers")
 
 
 class Members:

@@ -247,7 +247,7 @@ class Study:
     def seconds(self) -> dict[str, float]:
         """Time spent so far, by kind of work, s."""
         with self._reading() as connection:
-            return {row.kind: row.total for row in connection.execute(select(SECONDS))}
+            return {row.kind: float(row.total) for row in connection.execute(select(SECONDS))}
 
     def _log(self) -> TrialLog:
         with self._reading() as connection:
@@ -264,8 +264,6 @@ class Study:
         gc.disable()
         try:
             return TrialLog(connection)
-        except (ValueError, TypeError) as error:
-            raise StudyError(f"study {str(self.path)!r}: {error}: {DAMAGED}") from error
         finally:
             if collecting:
                 gc.enable()
@@ -274,8 +272,12 @@ class Study:
     def _reading(self) -> Iterator[Connection]:
         if self._closed:
             raise StudyError(f"study {str(self.path)!r} is closed; open it again")
-        with told(self.path), self._engine.connect() as connection:
-            yield connection
+        try:
+            with told(self.path), self._engine.connect() as connection:
+                yield connection
+        except (ValueError, TypeError, AttributeError) as error:
+            # Values that no study has written.
+            raise StudyError(f"study {str(self.path)!r}: {error}: {DAMAGED}") from error
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

@@ -12,15 +12,12 @@ multiply-adds as a share of the published end's (geometric means).
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,12 +27,12 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter
+from facts import document
 from timed_training import timed
 
 from nasfit.architecture import STRIDE_RULES, Architecture, adapted, count, scaled
 from nasfit.export.tflite_writer import to_tflite
 from nasfit.models import build
-from nasfit.search import versions
 from nasfit.space import named_space
 from nasfit.tasks import ClassificationData, load
 from nasfit.training import TrainingJob, recipe_for
@@ -69,10 +66,7 @@ def main() -> None:
         ends = _ends(networks, accuracy, latency)
         _print(ends)
     if options.json:
-        told = {name: str(value) for name, value in vars(options).items()}
-        moment = datetime.now(UTC).isoformat(timespec="seconds")
-        facts = {"options": told, "platform": platform.platform(), "time": moment} | versions()
-        print(json.dumps(facts | {"ends": [*map(asdict, ends)]}, indent=1))
+        print(document(options, ends=[*map(asdict, ends)]))
 
 
 def _options() -> argparse.Namespace:

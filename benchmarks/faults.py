@@ -13,9 +13,7 @@ by two trials (twice), and a copy must open. In the end the search comes to its 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import random
 import shutil
 import signal
@@ -26,8 +24,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout, suppress
-from datetime import UTC, datetime
 from pathlib import Path
+
+from facts import document
 
 from nasfit.errors import StudyError
 from nasfit.study import Study, Trial, TrialState
@@ -47,8 +46,7 @@ def main() -> None:
         finally:
             search.end()
     if options.json:
-        facts = {"platform": platform.platform(), "time": datetime.now(UTC).isoformat(timespec="seconds")}
-        print(json.dumps({"options": vars(options), **facts, **found}, indent=1))
+        print(document(options, **found))
 
 
 def _options() -> argparse.Namespace:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import shutil
 import statistics
 import sys
@@ -30,9 +29,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from facts import document, machine
+
 from nasfit.cli.quantities import seconds
 from nasfit.errors import NasfitError
-from nasfit.search import Contender, FinaleStep, Finished, Result, Settings, gain, run_search, speedup, versions
+from nasfit.search import Contender, FinaleStep, Finished, Result, Settings, gain, run_search, speedup
 from nasfit.space import DEFAULT_SPACE
 from nasfit.study import Study, TrialState
 
@@ -53,8 +54,7 @@ def main() -> None:
         groups.setdefault((row["data"], row["budget"]), []).append(row)
     summaries = [{"data": data, "budget": budget, **_summary(some)} for (data, budget), some in groups.items()]
     if options.json:
-        told = vars(options) | {"studies": str(options.studies)}
-        print(json.dumps({"options": told, "machine": _machine(), "rows": rows, "summaries": summaries}, indent=1))
+        print(document(options, rows=rows, summaries=summaries))
         return
     for summary in summaries:
         print("  ".join(f"{what} {value}" for what, value in summary.items()))
@@ -110,7 +110,7 @@ def _row(options: argparse.Namespace, data: str, budget: str, seed: int, path: P
         result = _searched(settings, path, options.verbose)
         assert result is not None, "a search that ends has a result"
         row = {"data": data, "budget": budget, "seed": seed, **_figures(result), **_counted(path)}
-        row |= {"random_run": None, "machine": _machine()}
+        row |= {"random_run": None, "machine": machine(), "time": datetime.now(UTC).isoformat(timespec="seconds")}
     if options.random and row["random_run"] is None:
         _searched(_random_beside(settings, path), beside, options.verbose, finale=False)
         row["random_run"] = _counted(beside)
@@ -227,10 +227,6 @@ def _print_row(row: Row) -> None:
     if run is not None:
         print(f"  random run for as long: {run['reward']} ({run['trained']} trained)")
     sys.stdout.flush()
-
-
-def _machine() -> dict[str, str]:
-    return {"platform": platform.platform(), "time": datetime.now(UTC).isoformat(timespec="seconds")} | versions()
 
 
 if __name__ == "__main__":

@@ -11,24 +11,21 @@ this module has the evaluator's scores for it.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 # Set before numpy and torch start their pools.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
+from facts import document
 from timed_training import timed
 from trials_rows import architectures
 
-from nasfit.search import versions
 from nasfit.search.finale import PROMOTION_FACTOR
 from nasfit.search.inherited import CHILD_SHARE, PARENTS, child_recipe, closest
 from nasfit.tasks import load, open_saved
@@ -85,9 +82,7 @@ def main() -> None:
             gain = 100 * (final.inherited - final.scratch)
             print(f"{100 * final.scratch:.2f} % fresh, {100 * final.inherited:.2f} % inherited ({gain:+.2f} points)")
     if options.json:
-        told = {"options": {name: str(value) for name, value in vars(options).items()}}
-        told |= {"platform": platform.platform(), "time": datetime.now(UTC).isoformat(timespec="seconds")}
-        print(json.dumps(told | versions() | {"finals": [*map(asdict, finals)]}, indent=1))
+        print(document(options, finals=[*map(asdict, finals)]))
 
 
 def _options() -> argparse.Namespace:

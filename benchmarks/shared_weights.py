@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +28,13 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import numpy as np
 import torch
+from facts import document
 from trials_rows import architectures as random_networks
 
 from nasfit.architecture import Architecture, count
 from nasfit.errors import TrialFailure
 from nasfit.latency.ranking_correlations import kendall
 from nasfit.models.shared import SharedWeights
-from nasfit.search import versions
 from nasfit.search.pooled import SHARED_SHARE, Scale, log_odds, shared_recipe
 from nasfit.search.supernet import LARGEST_SHARE, SUPERNET_MEMBERS, SUPERNET_RATE
 from nasfit.tasks import load, open_saved
@@ -193,9 +192,7 @@ def main() -> None:
         networks, truth, data = _quick(Path(scratch)) if options.quick else _given(options)
         lines = [*_lines(options, networks, truth, data)]
     if options.json:
-        told = {name: str(value) for name, value in vars(options).items()} | {"networks": len(networks)}
-        moment = datetime.now(UTC).isoformat(timespec="seconds")
-        print(json.dumps({"options": told, "versions": versions(), "time": moment, "lines": [*map(asdict, lines)]}))
+        print(document(options, number=len(networks), lines=[*map(asdict, lines)]))
 
 
 def _options() -> argparse.Namespace:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -25,9 +24,12 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
-from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from facts import document
 
 from nasfit.objective import pareto_front
 from nasfit.study import Proposal, Study, TrialState
@@ -47,6 +49,8 @@ def main() -> None:
     if options.case:
         print(json.dumps(_case(*options.case)))
         return
+    if options.optuna and find_spec("optuna") is None:
+        sys.exit("error: Optuna is not installed: pip install 'nasfit[optuna]', or give --optuna without a storage")
     rows = []
     with redirect_stdout(sys.stderr) if options.json else nullcontext():
         counts = f"{'decisions':>10}{'trials':>9}{'ms a trial':>12}{'95 %':>8}"
@@ -58,9 +62,8 @@ def main() -> None:
             for number in (number for number in options.trials if number <= options.optuna_trials):
                 rows.append(_printed(_measured(store, DECISIONS[1], number)))
     if options.json:
-        facts = {"platform": platform.platform(), "time": datetime.now(UTC).isoformat(timespec="seconds")}
-        told = {name: value for name, value in vars(options).items() if name != "case"}
-        print(json.dumps({"options": told, **facts, **_versions(), "rows": rows}, indent=1))
+        installed = {name: version(name) for name in ("sqlalchemy", "optuna") if find_spec(name)}
+        print(document(options, installed=installed, rows=rows))
 
 
 def _options() -> argparse.Namespace:
@@ -219,13 +222,6 @@ class _Optuna:
 
     def front(self) -> None:
         _ = self._study.best_trials
-
-
-def _versions() -> dict[str, str]:
-    import optuna
-    import sqlalchemy
-
-    return {"python": platform.python_version(), "sqlalchemy": sqlalchemy.__version__, "optuna": optuna.__version__}
 
 
 if __name__ == "__main__":

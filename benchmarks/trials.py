@@ -12,15 +12,12 @@ machine, tau. The first line is the ceiling: one seed of the full training again
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 # Set before numpy and torch start their pools.
@@ -28,13 +25,13 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import numpy as np
 import torch
+from facts import document, processor
 from inheriting import inherited_scores
 from shared_weights import pool_scores, supernet_scores
-from trials_rows import Row, Rows, Wanted, architectures, processor
+from trials_rows import Row, Rows, Wanted, architectures
 from zero_cost import zero_cost_scores
 
 from nasfit.architecture import STRIDE_RULES
-from nasfit.search import versions
 from nasfit.search.rank_agreement import agreement
 from nasfit.tasks import load
 from nasfit.workers import Pool
@@ -73,12 +70,7 @@ def main() -> None:
         points = [*_points(options)]
         _print(points)
     if options.json:
-        machine = {"platform": platform.platform(), "cores": options.workers} | versions()
-        told = {name: str(value) for name, value in vars(options).items()}
-        time = datetime.now(UTC).isoformat(timespec="seconds")
-        print(
-            json.dumps({"options": told, "machine": machine, "time": time, "points": [*map(asdict, points)]}, indent=1)
-        )
+        print(document(options, points=[*map(asdict, points)]))
 
 
 def _options() -> argparse.Namespace:

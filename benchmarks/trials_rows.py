@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from facts import processor
 
 from nasfit.architecture import adapted
 from nasfit.errors import TrialFailure
@@ -105,10 +104,3 @@ def _row(job: Wanted) -> Row:
     return Row(
         job.architecture, job.images, job.seed, job.full, result.accuracy, time.process_time() - began, processor()
     )
-
-
-def processor() -> str:
-    """The name of this machine's."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

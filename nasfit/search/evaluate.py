@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from nasfit.architecture import Architecture
@@ -79,19 +79,25 @@ def trained(setup: Setup, trials: Sequence[Trial], make: Jobs = proxy_job) -> It
     make: the training of one network, from its text and a seed.
     """
     # The longest first, so that no worker is left alone with a long one at the end.
-    waiting = list(by_network(sorted(trials, key=lambda trial: -(trial.latency_ms or 0.0))).values())
-    bars: list[Bar | None] = []
+    groups = by_network(sorted(trials, key=lambda trial: -(trial.latency_ms or 0.0)))
+    yield from trained_in_groups(setup, groups.values(), make)
+
+
+def trained_in_groups(setup: Setup, groups: Iterable[list[Trial]], make: Jobs) -> Iterator[Trial]:
+    """As `trained`; groups: trials of one network, drawn as workers become free, and able to grow until it is done."""
+    begun: list[tuple[list[Trial], Bar | None]] = []
 
     def jobs() -> Iterator[TrainingJob]:
-        # Drawn one by one as workers become free, so that each bar is set by all that is known when its trial begins.
-        for first, *_ in waiting:
-            whole = make(setup, first.architecture, first.seed)
-            bars.append(_bar(setup, first, whole.recipe.images))
-            yield whole if bars[-1] is None else replace(whole, stops=(bars[-1].rule,))
+        # Each bar is set by all that is known when its trial begins.
+        for group in groups:
+            whole = make(setup, group[0].architecture, group[0].seed)
+            bar = _bar(setup, group[0], whole.recipe.images)
+            begun.append((group, bar))
+            yield whole if bar is None else replace(whole, stops=(bar.rule,))
 
     for index, value in setup.pool.run(run_training, jobs(), timeout_s=patience_s(setup)):
-        first, *repeats = waiting[index]
-        finished = _with_accuracy(setup, first, value, bars[index])
+        (first, *repeats), bar = begun[index]
+        finished = _with_accuracy(setup, first, value, bar)
         yield finished
         yield from (answered(trial, finished) for trial in repeats)
 

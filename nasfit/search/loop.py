@@ -16,6 +16,7 @@ from nasfit.search.proposing import keep_diagnostics, restored_strategy
 from nasfit.search.proxy_start import searched, trials_of_check
 from nasfit.search.screening import Screen, parted, screen_now
 from nasfit.search.setup import Setup
+from nasfit.search.streaming import streamed, streams
 from nasfit.search.zero_cost import keep_scores
 from nasfit.strategies import Strategy, Tokens, make_strategy
 from nasfit.study import Proposal, Trial, TrialState
@@ -38,6 +39,8 @@ def run_trials(setup: Setup) -> Iterator[TrialFinished | Noted]:
     strategy = restored_strategy(setup, outcomes)
     repeats = 0
     screen = None
+    if streams(setup):
+        yield from _streaming(setup, deadline, strategy, outcomes)
     while repeats < MOST_REPEATS and (number := _room(setup, deadline)) > 0:
         before = len(study.trials())
         keep_scores(setup)
@@ -93,17 +96,21 @@ class _Deadline:
 
 def _room(setup: Setup, deadline: _Deadline) -> int:
     """How many trials to train in the next batch: a few a worker, no more than time and limits allow."""
-    trials, tried = setup.study.trials(), searched(setup)
-    left_s = deadline.left_s()
-    if tried and left_s <= 0:
-        # Also where nothing could be trained: pruned and failed trials cost time as well.
-        return 0
-    seconds = [trial.seconds["train"] for trial in trials if "train" in trial.seconds]
-    recent = seconds[-20:] or [setup.plan.trial_s]
-    in_time = int(left_s * setup.pool.workers / (sum(recent) / len(recent)))
+    tried = searched(setup)
     usual = BATCH_SIZES.get(setup.plan.evaluator, 4 * setup.pool.workers)
     first = RANDOM_HINTED if setup.settings.warm_start is not None else max(usual, RANDOM_TRAINED)
-    room = min(usual if tried else first, in_time)
+    return min(usual if tried else first, _in_time(setup, deadline))
+
+
+def _in_time(setup: Setup, deadline: _Deadline) -> int:
+    """How many trials time and limits allow, by what recent ones took."""
+    left_s = deadline.left_s()
+    if searched(setup) and left_s <= 0:
+        # Also where nothing could be trained: pruned and failed trials cost time as well.
+        return 0
+    seconds = [trial.seconds["train"] for trial in setup.study.trials() if "train" in trial.seconds]
+    recent = seconds[-20:] or [setup.plan.trial_s]
+    room = int(left_s * setup.pool.workers / (sum(recent) / len(recent)))
     if not seconds:
         # Always something, so that even a tiny budget ends in a network.
         room = max(room, setup.pool.workers)
@@ -112,29 +119,53 @@ def _room(setup: Setup, deadline: _Deadline) -> int:
     return room
 
 
+def _streaming(setup: Setup, deadline: _Deadline, strategy: Strategy, outcomes: Outcomes) -> Iterator[TrialFinished]:
+    """Trials one by one until the time or the space is spent."""
+    events: list[TrialFinished] = []
+
+    def asked(number: int) -> Iterator[Trial]:
+        keep_scores(setup)
+        keep_diagnostics(setup, strategy)
+        yield from _asked(setup, strategy, setup.settings.strategy, number, screen_now(setup))
+
+    def room() -> int:
+        # Those at work count as not begun: what is asked for waits until one of them has ended.
+        return _in_time(setup, deadline) - len(setup.study.running())
+
+    def settle(trial: Trial) -> None:
+        events.append(_stored(setup, deadline, trial))
+        strategy.tell([outcomes(trial)])
+
+    for _ in streamed(setup, asked, room, settle, MOST_REPEATS):
+        yield from events
+        events.clear()
+    yield from events
+
+
 def _batch(setup: Setup, source: Strategy, origin: str, wanted: int, screen: Screen | None = None) -> Iterator[Trial]:
     """Asks and measures until `wanted` networks are worth training, within reason, then trains these."""
-    hopeful: list[Trial] = []
-    asked = 0
-    while len(hopeful) < wanted and asked < MOST_MEASURED * wanted:
-        missing = wanted - len(hopeful)
+    yield from _evaluated(setup, _asked(setup, source, origin, wanted, screen))
+
+
+def _asked(setup: Setup, source: Strategy, origin: str, wanted: int, screen: Screen | None) -> Iterator[Trial]:
+    """Proposed and measured: at most `wanted` are still RUNNING, and worth training; the others have ended."""
+    hopeful = asked = 0
+    while hopeful < wanted and asked < MOST_MEASURED * wanted:
+        missing = wanted - hopeful
         tokens = source.ask(missing if screen is None else screen.wanted(missing))
         asked += len(tokens)
         proposals = [_proposal(setup, point, origin) for point in tokens]
         hopes = list(parted(setup, screen, setup.study.propose(proposals)))
         yield from (trial for trial in hopes if trial.state is not TrialState.RUNNING)
         for trial in screened(setup, [trial for trial in hopes if trial.state is TrialState.RUNNING]):
-            if trial.state is TrialState.RUNNING:
-                hopeful.append(trial)
-            else:
-                yield trial
-    yield from evaluated(setup, hopeful)
+            hopeful += trial.state is TrialState.RUNNING
+            yield trial
 
 
-def _rest(setup: Setup) -> Iterator[Trial]:
-    """The trials that an interrupted run left RUNNING."""
+def _evaluated(setup: Setup, measured: Iterator[Trial]) -> Iterator[Trial]:
+    """Those that have ended, then the others, trained together."""
     hopeful = []
-    for trial in screened(setup, setup.study.running()):
+    for trial in measured:
         if trial.state is TrialState.RUNNING:
             hopeful.append(trial)
         else:
@@ -142,13 +173,22 @@ def _rest(setup: Setup) -> Iterator[Trial]:
     yield from evaluated(setup, hopeful)
 
 
+def _rest(setup: Setup) -> Iterator[Trial]:
+    """The trials that an interrupted run left RUNNING."""
+    yield from _evaluated(setup, screened(setup, setup.study.running()))
+
+
 def _recorded(setup: Setup, deadline: _Deadline, finished: Iterator[Trial]) -> Iterator[TrialFinished]:
     """Stores each finished trial before anybody hears of it."""
     for trial in finished:
-        setup.study.finish([trial])
-        everything = setup.study.trials()
-        done = sum(t.state is not TrialState.RUNNING for t in everything)
-        yield TrialFinished(trial, best_under(everything, setup.settings.target_ms), done, deadline.left_s())
+        yield _stored(setup, deadline, trial)
+
+
+def _stored(setup: Setup, deadline: _Deadline, trial: Trial) -> TrialFinished:
+    setup.study.finish([trial])
+    everything = setup.study.trials()
+    done = sum(t.state is not TrialState.RUNNING for t in everything)
+    return TrialFinished(trial, best_under(everything, setup.settings.target_ms), done, deadline.left_s())
 
 
 def _proposal(setup: Setup, tokens: Tokens, origin: str) -> Proposal:

@@ -119,13 +119,15 @@ class SharedPool:
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """Within it the helpers on this machine pause."""
+        """Within it all workers on this machine pause."""
         self._beat(quiet=True)
+        self._pool.pause()
         try:
             while not all(helper.quiet for helper in self._helpers() if helper.host == self._me.host):
                 time.sleep(LOOK_S / 10)
             yield
         finally:
+            self._pool.resume()
             self._beat(quiet=False)
 
     def close(self) -> None:

@@ -66,6 +66,7 @@ def search(
     budget: options.Budget = "10m",
     study: options.StudyPath = None,
     store: options.Store = None,
+    ray: options.Ray = None,
     space: options.Space = "mnasnet-lean",
     strategy: options.Strategy = "guided",
     warm_start: options.WarmStart = None,
@@ -99,7 +100,7 @@ def search(
     """
     from nasfit.cli.searching import run, settings_of
 
-    run(settings_of(context.params), study, store=store, as_json=json_)
+    run(settings_of(context.params), study, store=store, ray=ray, as_json=json_)
 
 
 @app.command()

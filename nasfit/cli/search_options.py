@@ -40,6 +40,9 @@ Store = Annotated[
     str | None,
     typer.Option(help="Keep a new study in PostgreSQL, for many machines: postgresql://user@host/database."),
 ]
+Ray = Annotated[
+    str | None, typer.Option(help="Train on a Ray cluster: auto (the one this machine belongs to) or HOST:PORT.")
+]
 Space = Annotated[str, typer.Option(help="mnasnet-lean, mnasnet (as published) or mnasnet-7.")]
 Strategy = Annotated[str, typer.Option(help=STRATEGY_HELP)]
 WarmStart = Annotated[Path | None, typer.Option(help="Earlier study of the same space; what it knows gives hints.")]

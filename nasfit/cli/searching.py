@@ -21,12 +21,19 @@ from nasfit.report import write_report
 from nasfit.search import Finished, Settings, run_search
 
 
-def run(settings: Settings, study: Path | None, *, store: str | None = None, as_json: bool = False) -> None:
+def run(
+    settings: Settings,
+    study: Path | None,
+    *,
+    store: str | None = None,
+    ray: str | None = None,
+    as_json: bool = False,
+) -> None:
     """Runs or continues a search and prints what comes of it; exit code 130 when interrupted, with how to go on."""
     path = study or default_study(settings)
     result = None
     with interruptible("trial"), View(settings.budget_s, quiet=as_json) as view:
-        for event in run_search(settings, path, store=store):
+        for event in run_search(settings, path, store=store, ray=ray):
             view.show(event)
             if isinstance(event, Finished):
                 result = event.result
@@ -52,7 +59,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         "predictor": None if given["predictor"] is None else str(given["predictor"]),
         "warm_start": None if given["warm_start"] is None else str(given["warm_start"]),
     }
-    names, others = {field.name for field in fields(Settings)}, {"front", "budget", "study", "store", "json_"}
+    names, others = {field.name for field in fields(Settings)}, {"front", "budget", "study", "store", "ray", "json_"}
     assert set(given) <= names | others, "every option is a setting or read here"
     return Settings(**{**{name: value for name, value in given.items() if name in names}, **read})
 

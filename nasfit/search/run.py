@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from nasfit.search.delivery import compared
 from nasfit.search.entrants import entrants
 from nasfit.search.estimating import predictor_for
 from nasfit.search.events import Event, Finished, Noted, Planned, Prepared
+from nasfit.search.far_training import FarTrainings
 from nasfit.search.finale import promoted, trained_fully
 from nasfit.search.goal import goal_of, judged
 from nasfit.search.helping import helped
@@ -42,17 +43,23 @@ from nasfit.strategies import make_strategy
 from nasfit.study import Study, TrialState, holds_study
 from nasfit.tasks import find
 from nasfit.training import calibration_pictures
-from nasfit.workers import Pool, available_cores
+from nasfit.workers import Pool, RayPool, available_cores
 
 
 def run_search(
-    settings: Settings, path: Path, space: SearchSpace | None = None, *, store: str | None = None
+    settings: Settings,
+    path: Path,
+    space: SearchSpace | None = None,
+    *,
+    store: str | None = None,
+    ray: str | None = None,
 ) -> Iterator[Event]:
     """Runs or continues the study at `path`, yielding what happens; helps it while another process drives it.
 
     space: one of your own, in place of the one that `settings.space` names; give the same to continue. store: of a new
-    study for many machines, `postgresql://user@host/database`; None keeps it in the directory. Raises NasfitError for
-    what the user can mend. Whatever interrupts it, the same call goes on.
+    study for many machines, `postgresql://user@host/database`; None keeps it in the directory. ray: of a
+    cluster that does the trainings, `auto` or `host:port`. Raises NasfitError for what the user can mend. Whatever
+    interrupts it, the same call goes on.
     """
     space = space or named_space(settings.space)
     # Made for nothing but its errors, such as an extra that is not installed.
@@ -64,17 +71,20 @@ def run_search(
     while study is None:
         study = yield from _opened_or_helped(settings, path, store)
     with study:
-        yield from _driven(settings, study, space, device)
+        yield from _driven(settings, study, space, device, ray)
 
 
-def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device) -> Iterator[Event]:
+def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device, ray: str | None) -> Iterator[Event]:
     _check_space(space, study)
     if settings.warm_start is not None:
         keep_earlier(study, settings.warm_start, space)
     data, directory = prepared(settings, study)
     yield Prepared(data.notes, resumed=len(study.trials()))
     predictor = None
-    with Pool(settings.workers or available_cores()) as pool, closing(SharedPool(pool, study)) as shared:
+    with ExitStack() as stack:
+        pool = stack.enter_context(Pool(settings.workers or available_cores()))
+        trainers = None if ray is None else stack.enter_context(closing(_cluster(ray, study)))
+        shared = stack.enter_context(closing(SharedPool(pool, study, trainers)))
         quiet = shared.quiet if isinstance(device, LocalDevice) else nullcontext
         instrument = Instrument(device, settings.precision, calibration_pictures(data), quiet=quiet)
         if settings.predictor:
@@ -91,6 +101,12 @@ def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device
         setup = yield from with_proxy(setup)
         yield from run_trials(setup)
         yield from _finished(setup)
+
+
+def _cluster(address: str, study: Study) -> RayPool:
+    cluster = RayPool(address)
+    cluster.packs(FarTrainings(study.path, cluster.put))
+    return cluster
 
 
 def _opened_or_helped(settings: Settings, path: Path, store: str | None) -> Generator[Event, None, Study | None]:

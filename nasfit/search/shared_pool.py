@@ -41,10 +41,37 @@ class Workers(Protocol):
         """As `Pool.run`."""
 
 
+class Trainers(Protocol):
+    """Who does trainings that are started one by one: `Pool`, or `RayPool`."""
+
+    @property
+    def workers(self) -> int:
+        """How many at once."""
+
+    @property
+    def free(self) -> int:
+        """How many could start now."""
+
+    def start(self, item: int, function: Callable[[Any], Any], payload: Any, *, timeout_s: float | None = None) -> bool:
+        """As `Pool.start`."""
+
+    def finished(self, wait_s: float) -> list[tuple[int, Any]]:
+        """As `Pool.finished`."""
+
+    def abandon(self) -> None:
+        """As `Pool.abandon`."""
+
+    def pause(self) -> None:
+        """Nothing is at work when this returns, until `resume`."""
+
+    def resume(self) -> None:
+        """Inverse of `pause`."""
+
+
 class JobWorkers:
     """Jobs of a study, done by a pool of this process as it has room for them."""
 
-    def __init__(self, pool: Pool, study: Study, member: str) -> None:
+    def __init__(self, pool: Trainers, study: Study, member: str) -> None:
         self._pool, self._study, self._member = pool, study, member
         self._at_work: dict[int, Job] = {}
         self._held: list[Job] = []
@@ -95,11 +122,14 @@ class JobWorkers:
 
 
 class SharedPool:
-    """The driver's pool, and the helpers of its study: any of them may do a training; everything else is done here."""
+    """The driver's pool, and the helpers of its study: any of them may do a training; everything else is done here.
 
-    def __init__(self, pool: Pool, study: Study) -> None:
-        self._pool, self._study = pool, study
-        self._me = member(pool.workers, drives=True)
+    trainers: does the driver's share of the trainings, in place of its pool.
+    """
+
+    def __init__(self, pool: Pool, study: Study, trainers: Trainers | None = None) -> None:
+        self._pool, self._study, self._trainers = pool, study, trainers or pool
+        self._me = member(self._trainers.workers, drives=True)
         self._pulse = Pulse()
         self._beaten = time.monotonic()
         study.members.join(self._me)
@@ -107,7 +137,7 @@ class SharedPool:
     @property
     def workers(self) -> int:
         """How many trainings are done at once, by all."""
-        return self._pool.workers + sum(helper.workers for helper in self._helpers())
+        return self._trainers.workers + sum(helper.workers for helper in self._helpers())
 
     def run(
         self, function: Callable[[Payload], Result], payloads: Iterable[Payload], *, timeout_s: float | None = None
@@ -121,13 +151,13 @@ class SharedPool:
     def quiet(self) -> Iterator[None]:
         """Within it all workers on this machine pause."""
         self._beat(quiet=True)
-        self._pool.pause()
+        self._trainers.pause()
         try:
             while not all(helper.quiet for helper in self._helpers() if helper.host == self._me.host):
                 time.sleep(LOOK_S / 10)
             yield
         finally:
-            self._pool.resume()
+            self._trainers.resume()
             self._beat(quiet=False)
 
     def close(self) -> None:
@@ -135,13 +165,13 @@ class SharedPool:
         self._study.members.leave([self._me.name])
 
     def _shared(self, payloads: Iterable[Any], timeout_s: float | None) -> Iterator[tuple[int, Any]]:
-        jobs, own = self._study.jobs, JobWorkers(self._pool, self._study, self._me.name)
+        jobs, own = self._study.jobs, JobWorkers(self._trainers, self._study, self._me.name)
         waiting: dict[str, _Waiting] = {}
         source, more = enumerate(payloads), True
         try:
             while True:
                 helpers = self._helpers()
-                room = self._pool.workers + sum(helper.workers for helper in helpers)
+                room = self._trainers.workers + sum(helper.workers for helper in helpers)
                 while more and len(waiting) < room:
                     more = self._posted(source, timeout_s, waiting)
                 own.start()

@@ -6,5 +6,6 @@ outlives its parent, however that ends.
 
 from nasfit.workers.cores import available_cores
 from nasfit.workers.pool import Pool
+from nasfit.workers.ray_pool import RayPool
 
-__all__ = ["Pool", "available_cores"]
+__all__ = ["Pool", "RayPool", "available_cores"]

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from postgres_server import Server, schema_of
 
-from nasfit.errors import StudyBusy, StudyError, TrialFailure
+from nasfit.errors import StudyBusy, StudyError, TrialFailure, UsageError
 from nasfit.search import Settings
 from nasfit.search.data import prepared
+from nasfit.search.far_training import FarTrainings
 from nasfit.search.helping import helped
 from nasfit.search.job_text import job_of, job_text, key_of, outcome_of, result_of
 from nasfit.search.shared_pool import SharedPool
@@ -256,3 +257,27 @@ def test_only_the_studys_own_search_can_help_it(study: Study, shared: SharedPool
     settings = Settings(**{**study.settings, "target_ms": 2.0})
     with pytest.raises(StudyError, match="target_ms: stored 1, given 2"):
         next(helped(settings, study.path, ("workers",), StudyBusy("it is driven")))
+
+
+def test_a_training_far_away_has_pictures_and_weights_sent(study: Study, tmp_path: Path) -> None:
+    sent: list[bytes] = []
+    travelling = FarTrainings(study.path, lambda value: sent.append(value) or value)  # type: ignore[func-returns-value]
+    (first, second) = (replace(job, weights=f"{study.path}/models/{job.seed}") for job in jobs(study, 2))
+    far, (_, text, *rest, start) = travelling.packed(first)
+    assert start is None and len(sent) == 1
+    carried = far("/no such directory", text, *rest, start)
+    assert not (study.path / "models").exists()
+    result = travelling.unpacked(first, carried)
+    with Pool(1) as pool:
+        (study.path / "models").mkdir(exist_ok=True)
+        alone: Any = dict(pool.run(run_training, [replace(first, weights=None)]))[0]
+    assert (result.accuracy, result.curve) == (alone.accuracy, alone.curve)
+    far, (_, text, *rest, start) = travelling.packed(replace(second, start=first.weights, weights=None))
+    assert len(sent) == 1 and start == Path(first.weights or "").read_bytes()
+    assert far("/no such directory", text, *rest, start).result.inherited == 1.0
+
+
+def test_pictures_too_many_to_send_are_refused(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nasfit.search.far_training.MOST_BYTES", 100)
+    with pytest.raises(UsageError, match="a disk that all machines of the cluster share"):
+        FarTrainings(study.path, lambda value: value).packed(jobs(study, 1)[0])

@@ -206,6 +206,21 @@ def export(
     run(study, file)
 
 
+@studies.command("to-optuna")
+def to_optuna(
+    study: Annotated[Path, typer.Argument(help="Directory of a study.")],
+    storage: Annotated[str, typer.Argument(help="Optuna's, such as sqlite:///optuna.db.")],
+    name: Annotated[str | None, typer.Option(help="Of the Optuna study. Default: the directory's.")] = None,
+) -> None:
+    """Copy a study's trials into an Optuna storage, for optuna-dashboard.
+
+    Example: nasfit study to-optuna runs/demo sqlite:///optuna.db
+    """
+    from nasfit.cli.studies import to_optuna as run
+
+    run(study, storage, name)
+
+
 @app.command()
 def report(study: Annotated[Path, typer.Argument(help="Directory of a study.")]) -> None:
     """Write report.html and front.png of a study anew."""

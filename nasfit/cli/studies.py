@@ -13,6 +13,7 @@ from nasfit.errors import StudyError
 from nasfit.search import best_under
 from nasfit.study import Study, holds_study
 from nasfit.study.exporting import exported
+from nasfit.study.optuna_copy import copied_to_optuna
 
 
 def list_studies(directory: Path, *, as_json: bool) -> None:
@@ -43,6 +44,14 @@ def export(path: Path, file: Path) -> None:
     with Study.open(path, read_only=True) as study:
         number = exported(study, file)
     print(f"{number} trials in {file}")
+
+
+def to_optuna(path: Path, storage: str, name: str | None) -> None:
+    """Copies a study's trials into an Optuna storage and says so. Raises NasfitError."""
+    name = name or path.absolute().name
+    with Study.open(path, read_only=True) as study:
+        number = copied_to_optuna(study, storage, name)
+    print(f"{number} trials in study {name!r} of {storage}")
 
 
 def _studies(directory: Path) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from nasfit.errors import StudyError, TrialFailure
 from nasfit.search.job_text import job_of, job_text, key_of, outcome_of, result_of
 from nasfit.study import Job, Member, Outcome, Pulse, Study
 from nasfit.study.members import BEAT_S
-from nasfit.training import run_training
+from nasfit.training import TrainingJob, run_training
 from nasfit.workers import Pool
 
 Payload = TypeVar("Payload")
@@ -77,8 +77,17 @@ class JobWorkers:
         self._held: list[Job] = []
         self._numbers = count()
 
+    @property
+    def room(self) -> int:
+        """How many more jobs it could do at once."""
+        return self._pool.free - len(self._held)
+
+    def take(self, job: Job) -> None:
+        """A job that is this member's already."""
+        self._held.append(job)
+
     def start(self) -> None:
-        """Claims jobs and starts them, while workers are free."""
+        """Starts jobs, those it has and others that it claims, while workers are free."""
         while self._pool.free and (self._held or self._claimed()):
             job = self._held[0]
             number = next(self._numbers)
@@ -110,15 +119,14 @@ class JobWorkers:
             self._study.jobs.release(self._member)
 
     def _claimed(self) -> bool:
-        jobs = self._study.jobs.claim(self._member)
-        for job in jobs:
-            if job.payload["start"]:
-                self._study.carried.fetch(job.payload["start"])
-        self._held += jobs
-        return bool(jobs)
+        self._held += self._study.jobs.claim(self._member)
+        return bool(self._held)
 
-    def _read(self, job: Job) -> Any:
-        return job_of(job.payload, self._study.path)
+    def _read(self, job: Job) -> TrainingJob:
+        training = job_of(job.payload, self._study.path)
+        if training.start:
+            self._study.carried.fetch(job.payload["start"])
+        return training
 
 
 class SharedPool:
@@ -153,7 +161,7 @@ class SharedPool:
         self._beat(quiet=True)
         self._trainers.pause()
         try:
-            while not all(helper.quiet for helper in self._helpers() if helper.host == self._me.host):
+            while any(self._disturbs(helper) for helper in self._helpers()):
                 time.sleep(LOOK_S / 10)
             yield
         finally:
@@ -167,38 +175,54 @@ class SharedPool:
     def _shared(self, payloads: Iterable[Any], timeout_s: float | None) -> Iterator[tuple[int, Any]]:
         jobs, own = self._study.jobs, JobWorkers(self._trainers, self._study, self._me.name)
         waiting: dict[str, _Waiting] = {}
+        told: list[str] = []
         source, more = enumerate(payloads), True
         try:
             while True:
                 helpers = self._helpers()
                 room = self._trainers.workers + sum(helper.workers for helper in helpers)
                 while more and len(waiting) < room:
-                    more = self._posted(source, timeout_s, waiting)
+                    # What was told before has been stored by whoever asked: the draw was the next thing they did.
+                    more = self._posted(source, timeout_s, waiting, own, told)
                 own.start()
                 own.finish(LOOK_S if helpers else 5 * LOOK_S)
-                ended = jobs.outcomes(waiting)
-                for key, outcome in ended.items():
+                for key, outcome in jobs.outcomes(waiting).items():
+                    told.append(key)
                     one = waiting.pop(key)
                     if one.weights and outcome.failure is None:
                         self._study.carried.fetch(one.weights)
                         self._study.carried.forget(one.weights)
                     for index in one.indexes:
                         yield index, result_of(outcome)
-                # By now whoever asked has stored them.
-                jobs.forget(ended)
                 if not (more or waiting):
+                    jobs.forget(told)
                     return
         finally:
             own.stop()
 
-    def _posted(self, source: Iterator[tuple[int, Any]], timeout_s: float | None, waiting: dict[str, _Waiting]) -> bool:
-        """Draws the next training and offers it; False where there is none."""
+    def _posted(
+        self,
+        source: Iterator[tuple[int, Any]],
+        timeout_s: float | None,
+        waiting: dict[str, _Waiting],
+        own: JobWorkers,
+        told: list[str],
+    ) -> bool:
+        """Draws the next training and offers it, or takes it where a worker here is free; False where there is none."""
         for index, training in source:
             text = job_text(training, self._study.path)
+            job = Job(key_of(text), text, timeout_s, attempts=1)
             if text["start"]:
                 self._study.carried.send(text["start"])
-            self._study.jobs.post([Job(key_of(text), text, timeout_s)])
-            waiting.setdefault(key_of(text), _Waiting([], text["weights"])).indexes.append(index)
+            if job.key in waiting:
+                waiting[job.key].indexes.append(index)
+                return True
+            owner = self._me.name if own.room > 0 else None
+            there = self._study.jobs.post([job], owner=owner, instead_of=told)
+            told.clear()
+            if owner is not None and job.key not in there:
+                own.take(job)
+            waiting[job.key] = _Waiting([index], text["weights"])
             return True
         return False
 
@@ -210,6 +234,18 @@ class SharedPool:
         if lapsed := self._pulse.lapsed(helpers):
             self._study.members.leave([helper.name for helper in lapsed])
         return [helper for helper in helpers if helper not in lapsed]
+
+    def _disturbs(self, helper: Member) -> bool:
+        """Whether it lives on this machine and has not paused yet."""
+        if helper.host != self._me.host or helper.quiet:
+            return False
+        try:
+            os.kill(helper.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return True
 
     def _beat(self, *, quiet: bool) -> None:
         self._me = replace(self._me, quiet=quiet)

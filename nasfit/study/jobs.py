@@ -43,15 +43,28 @@ class JobQueue:
     def __init__(self, reading: Opened, writing: Opened) -> None:
         self._reading, self._writing = reading, writing
 
-    def post(self, jobs: Sequence[Job]) -> None:
-        """Offer jobs; one whose key is known already, perhaps done, is left as it is. Raises UsageError."""
-        known = self._known([job.key for job in jobs])
-        rows = [_row(job) for job in jobs if job.key not in known]
-        if len({row["key"] for row in rows}) != len(rows):
+    def post(
+        self, jobs: Sequence[Job], *, owner: str | None = None, instead_of: Collection[str] = ()
+    ) -> dict[str, Outcome | None]:
+        """Offer jobs; one whose key is known already, perhaps done, is left as it is.
+
+        owner: the member that has them from the start. instead_of: keys of jobs to remove first. What is known of those that
+        were there before: how they ended, or None. Raises UsageError for a job that comes twice.
+        """
+        if len({job.key for job in jobs}) != len(jobs):
             raise UsageError("a job comes twice; post each once")
-        if rows:
-            with self._writing() as connection:
+        wanted = select(JOBS.c.key, JOBS.c.outcome).where(JOBS.c.key.in_([job.key for job in jobs]))
+        with self._reading() as connection:
+            there = {row.key: row.outcome for row in connection.execute(wanted)}
+        found = {key: outcome for key, outcome in there.items() if key not in instead_of}
+        begun = {"owner": owner, "attempts": 0 if owner is None else 1}
+        rows = [_row(job) | begun for job in jobs if job.key not in found]
+        with self._writing() as connection:
+            if instead_of:
+                connection.execute(delete(JOBS).where(JOBS.c.key.in_(instead_of)))
+            if rows:
                 connection.execute(insert(JOBS), rows)
+        return {key: None if outcome is None else Outcome(**outcome) for key, outcome in found.items()}
 
     def claim(self, member: str, number: int = 1) -> list[Job]:
         """The oldest jobs that nobody has, at most so many; they are this member's from now on."""
@@ -96,10 +109,6 @@ class JobQueue:
         with self._reading() as connection:
             return set(connection.execute(wanted).scalars())
 
-    def _known(self, keys: Collection[str]) -> set[str]:
-        with self._reading() as connection:
-            return set(connection.execute(select(JOBS.c.key).where(JOBS.c.key.in_(keys))).scalars())
-
 
 def _row(job: Job) -> dict[str, Any]:
-    return {"key": job.key, "payload": job.payload, "timeout_s": job.timeout_s, "attempts": 0}
+    return {"key": job.key, "payload": job.payload, "timeout_s": job.timeout_s}

@@ -50,6 +50,18 @@ def test_posted_again_it_is_the_same_job(study):
     assert [job.key for job in study.jobs.claim("b", 9)] == ["job 1", "job 2"]
 
 
+def test_a_job_may_be_its_member_s_from_the_start_and_replace_others(study):
+    study.jobs.post(JOBS[:2])
+    study.jobs.end("job 0", Outcome(3))
+    known = study.jobs.post(JOBS, owner="me", instead_of=["job 1"])
+    assert known == {"job 0": Outcome(3)}
+    assert study.jobs.owned("me") == {"job 1", "job 2"}
+    assert study.jobs.claim("other", 9) == []
+    assert study.jobs.post(JOBS[1:2]) == {"job 1": None}
+    study.jobs.release("me")
+    assert [(job.key, job.attempts) for job in study.jobs.claim("other", 9)] == [("job 1", 2), ("job 2", 2)]
+
+
 def test_a_job_twice_in_one_call_is_refused(study):
     with pytest.raises(UsageError, match="twice"):
         study.jobs.post([JOBS[0], JOBS[0]])

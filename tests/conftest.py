@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -72,6 +73,26 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres() -> Iterator[Server]:
     """A PostgreSQL server; without one the test is skipped."""
     yield from started()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A Ray cluster of two nodes on this machine, one processor each; without Ray the test is skipped."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    before = os.environ.get("PYTHONPATH")
+    tests = [str(entry) for entry in Path(__file__).parent.iterdir() if entry.is_dir()]
+    os.environ["PYTHONPATH"] = os.pathsep.join([*tests, *filter(None, sys.path)])
+    try:
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        cluster.add_node(num_cpus=1)
+        yield cluster
+        cluster.shutdown()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 @pytest.fixture(scope="session")

@@ -48,8 +48,8 @@ class JobQueue:
     ) -> dict[str, Outcome | None]:
         """Offer jobs; one whose key is known already, perhaps done, is left as it is.
 
-        owner: the member that has them from the start. instead_of: keys of jobs to remove first. What is known of those that
-        were there before: how they ended, or None. Raises UsageError for a job that comes twice.
+        owner: the member that has them from the start. instead_of: keys of jobs to remove first. What is known of those
+        that were there before: how they ended, or None. Raises UsageError for a job that comes twice.
         """
         if len({job.key for job in jobs}) != len(jobs):
             raise UsageError("a job comes twice; post each once")

@@ -164,6 +164,7 @@ def proxy(
     run(settings, study, as_json=json_)
 
 
+@studies.command("show")
 @app.command()
 def show(
     study: Annotated[Path, typer.Argument(help="Directory of a study.")],

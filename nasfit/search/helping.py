@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from nasfit.errors import StudyBusy, StudyError
 from nasfit.search.data import fetched
-from nasfit.search.events import Noted
+from nasfit.search.events import Noted, TrialFinished
+from nasfit.search.loop import best_under
+from nasfit.search.plan import SEARCH_SHARE
 from nasfit.search.settings import Settings
 from nasfit.search.shared_pool import LOOK_S, JobWorkers, member
-from nasfit.study import Member, Study
+from nasfit.study import Member, Study, TrialState
 from nasfit.study.members import BEAT_S
 from nasfit.study.settings import changed
 from nasfit.workers import Pool, available_cores
 
+# So often a helper tells what the study has come to.
+NEWS_S = 5.0
 
-def helped(settings: Settings, path: Path, may_change: Collection[str], busy: StudyBusy) -> Iterator[Noted]:
-    """Helps until nobody drives the study any more.
+
+def helped(
+    settings: Settings, path: Path, may_change: Collection[str], busy: StudyBusy
+) -> Iterator[Noted | TrialFinished]:
+    """Helps until nobody drives the study any more; tells what the driver stores meanwhile.
 
     busy: why this process does not drive. Raises it where no core is left and none was asked for, StudyError where the
     settings are not the study's.
@@ -35,47 +42,75 @@ def helped(settings: Settings, path: Path, may_change: Collection[str], busy: St
             raise StudyBusy(f"{busy}; or help it with cores that it leaves idle: --workers N") from busy
         fetched(settings, study)
         with Pool(workers) as pool:
-            me = member(workers)
-            study.members.join(me)
+            helper = _Helper(study, settings, pool)
             yield Noted(f"process {driver.pid} on {driver.host} drives this study; {workers} workers here help it")
             try:
-                done = _trainings_done(study, pool, me)
+                yield from helper.work()
             finally:
-                with suppress(StudyError):
-                    study.members.leave([me.name])
-    yield Noted(f"the study's driver has ended; {done} trainings were done here")
+                helper.leave()
+    yield Noted(f"the study's driver has ended; {helper.done} trainings were done here")
 
 
-def _trainings_done(study: Study, pool: Pool, me: Member) -> int:
-    """Does jobs until nobody drives. How many."""
-    own, done = JobWorkers(pool, study, me.name), 0
-    beaten = time.monotonic()
-    while study.driven():
-        quiet = _quiet_wanted(study, me)
-        if quiet != me.quiet:
-            (pool.pause if quiet else pool.resume)()
-        if quiet != me.quiet or time.monotonic() - beaten >= BEAT_S:
-            me, beaten = replace(me, quiet=quiet), time.monotonic()
-            study.members.beat(me)
-        if quiet:
-            time.sleep(LOOK_S / 4)
-            continue
-        own.start()
-        done += own.finish(LOOK_S)
-    return done
+class _Helper:
+    """This process as a member. done: trainings so far."""
+
+    def __init__(self, study: Study, settings: Settings, pool: Pool) -> None:
+        self._study, self._settings, self._pool = study, settings, pool
+        self._me = member(pool.workers)
+        self._beaten = self._told = time.monotonic()
+        self._ended = self._now_ended()
+        self.done = 0
+        study.members.join(self._me)
+
+    def work(self) -> Iterator[TrialFinished]:
+        """Does jobs until nobody drives."""
+        own = JobWorkers(self._pool, self._study, self._me.name)
+        while self._study.driven():
+            if self._paused():
+                time.sleep(LOOK_S / 4)
+                continue
+            own.start()
+            self.done += own.finish(LOOK_S)
+            yield from self._news()
+
+    def leave(self) -> None:
+        """What it had claimed is free again."""
+        with suppress(StudyError):
+            self._study.members.leave([self._me.name])
+
+    def _paused(self) -> bool:
+        """Whether the driver measures on this machine; the workers stand still then."""
+        quiet = any(one.drives and one.quiet and one.host == self._me.host for one in self._study.members.all())
+        if quiet != self._me.quiet:
+            (self._pool.pause if quiet else self._pool.resume)()
+        if quiet != self._me.quiet or time.monotonic() - self._beaten >= BEAT_S:
+            self._me, self._beaten = replace(self._me, quiet=quiet), time.monotonic()
+            self._study.members.beat(self._me)
+        return quiet
+
+    def _news(self) -> Iterator[TrialFinished]:
+        """The trials that the driver has ended since the last look."""
+        if time.monotonic() - self._told < NEWS_S:
+            return
+        self._told = time.monotonic()
+        before, self._ended = self._ended, self._now_ended()
+        trials, spent = self._study.trials(), self._study.seconds()
+        left_s = self._settings.budget_s * SEARCH_SHARE - spent.get("search", 0.0) - spent.get("calibration", 0.0)
+        best = best_under(trials, self._settings.target_ms)
+        for number in sorted(self._ended - before):
+            yield TrialFinished(trials[number], best, len(self._ended), left_s)
+
+    def _now_ended(self) -> set[int]:
+        return {trial.number for trial in self._study.trials() if trial.state is not TrialState.RUNNING}
 
 
-def _quiet_wanted(study: Study, me: Member) -> bool:
-    return any(one.drives and one.quiet and one.host == me.host for one in study.members.all())
-
-
-def _driver(study: Study, sleep: Callable[[float], None] = time.sleep) -> Member | None:
+def _driver(study: Study) -> Member | None:
     """Whoever drives, waited for while it starts; None once nobody does."""
     while study.driven():
         for one in study.members.all():
             if one.drives:
                 return one
-        sleep(LOOK_S)
+        time.sleep(LOOK_S)
     return None
 
 

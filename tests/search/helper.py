@@ -19,4 +19,4 @@ if __name__ == "__main__":
     with Study.open(path, read_only=True) as study:
         settings = Settings(**{**study.settings, "workers": 1})
     for event in helped(settings, path, ("workers",), StudyBusy("driven")):
-        print(event.text, flush=True)
+        print(getattr(event, "text", "news"), flush=True)

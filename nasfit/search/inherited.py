@@ -85,7 +85,11 @@ def _rear(setup: Setup, trials: Sequence[Trial]) -> None:
         parents = {text: {} for text in list(dict.fromkeys(trial.architecture for trial in trials))[:PARENTS]}
         setup.study.put_document(DOCUMENT, parents)
     # A driver on another machine has none of the files; the same trainings give the same weights.
-    waiting = [text for text, parent in parents.items() if "failed" not in parent and not _has(setup, weights_of(text))]
+    waiting = [
+        text
+        for text, parent in parents.items()
+        if not parent or ("accuracy" in parent and not (setup.study.path / weights_of(text)).exists())
+    ]
     (setup.study.path / DIRECTORY).mkdir(exist_ok=True)
     jobs = [
         replace(proxy_job(setup, text, setup.settings.seed), weights=str(setup.study.path / weights_of(text)))
@@ -103,10 +107,6 @@ def _rear(setup: Setup, trials: Sequence[Trial]) -> None:
             f"none of the networks that others should inherit from could be trained, the first because: {reason}; "
             f"search with --evaluator standalone, into another --study"
         )
-
-
-def _has(setup: Setup, relative: str) -> bool:
-    return (setup.study.path / relative).exists()
 
 
 def _parents(setup: Setup) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from nasfit.errors import StudyError, TrialFailure
@@ -126,6 +127,8 @@ class JobWorkers:
         training = job_of(job.payload, self._study.path)
         if training.start:
             self._study.carried.fetch(job.payload["start"])
+        if training.weights:
+            Path(training.weights).parent.mkdir(parents=True, exist_ok=True)
         return training
 
 

@@ -18,7 +18,12 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, Any, bool]]:
     calls: list[tuple[Settings, Any, bool]] = []
-    monkeypatch.setattr(searching, "run", lambda settings, study, *, as_json: calls.append((settings, study, as_json)))
+
+    def called(settings: Settings, study: Any, *, store: str | None, ray: str | None, as_json: bool) -> None:
+        calls.append((settings, study, as_json))
+        assert (store, ray) in ((None, None), ("postgresql://me@/db", "auto"))
+
+    monkeypatch.setattr(searching, "run", called)
     return calls
 
 
@@ -31,7 +36,8 @@ def test_what_is_written_in_units_is_read(run: Run, asked: list[tuple[Settings, 
     words = (
         "--front 2 5 --budget 1h30m --max-size 800kB --predictor p.json --warm-start old --screen zen --hints counts"
     )
-    assert run("search", "photos", *words.split(), "--proxy-wish", 0, "--study", "here", "--json")[0] == 0
+    where = ("--store", "postgresql://me@/db", "--ray", "auto")
+    assert run("search", "photos", *words.split(), "--proxy-wish", 0, "--study", "here", "--json", *where)[0] == 0
     ((settings, study, as_json),) = asked
     expected = Settings(
         "photos",

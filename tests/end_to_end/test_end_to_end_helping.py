@@ -44,6 +44,7 @@ def waited(what: str, file: Path, process: subprocess.Popen[bytes], limit_s: flo
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_second_shell_helps_and_takes_over(small_search: list[str], tmp_path: Path) -> None:
     path = tmp_path / "study"

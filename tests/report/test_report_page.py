@@ -176,7 +176,7 @@ def test_the_command_reads_back_as_the_same_settings(story: Story, monkeypatch: 
     from nasfit.cli.app import app
 
     seen = []
-    monkeypatch.setattr(searching, "run", lambda settings, study, as_json: seen.append((settings, study)))
+    monkeypatch.setattr(searching, "run", lambda settings, study, **_: seen.append((settings, study)))
     odd = {"data": "-x 'y'", "budget_s": 5430.0, "alpha": -0.07, "proxy_images": 500, "max_trials": 9, "prune": 0.0}
     front = {"front_from_ms": 0.25, "strategy": "nsga2", "stopping": "curve"}
     hinted = {"calibrate_exponent": True, "warm_start": "runs/a b"}

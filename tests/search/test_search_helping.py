@@ -193,7 +193,7 @@ def test_a_helper_on_another_machine_needs_nothing_but_the_database(far_study: t
             for index, value in shared.run(run_training, wanted):
                 results[index] = value
                 theirs |= study.jobs.owned(name)
-        assert theirs
+        assert theirs and all(isinstance(value, TrainingResult) for value in results.values())
         again = [replace(job, start=job.weights, weights=None) for job in wanted]
         assert all(isinstance(value, TrainingResult) and value.inherited == 1.0 for value in trained(shared, again))
         shared.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from nasfit.workers.serving import one_line
 
 # Of a call whose process or machine is lost.
 RETRIES = 3
+ANSWER_S = 10.0
 
 
 class Packing(Protocol):
@@ -47,8 +49,9 @@ class RayPool:
             raise MissingExtraError("--ray", "ray") from error
         self._ray = ray
         try:
+            _answers(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise UsageError(
                 f"no Ray cluster answers at {address!r} ({one_line(error)}); start one with: ray start --head"
             ) from error
@@ -152,6 +155,13 @@ class RayPool:
                 f"the Ray cluster at {address!r} has nasfit {found}, this is {nasfit.__version__}; "
                 f"install the same version on every machine"
             )
+
+
+def _answers(address: str) -> None:
+    """Raises OSError or ValueError where nothing listens there: Ray itself would try for minutes."""
+    if address != "auto":
+        host, _, port = address.rpartition("://")[2].rpartition(":")
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
 
 
 def _called(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -106,8 +106,9 @@ def test_another_version_on_the_cluster_is_refused(cluster: Any, monkeypatch: py
 
 def test_without_a_cluster_or_ray_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
-    with pytest.raises(UsageError, match="ray start --head"):
-        RayPool("auto")
+    for address in ("127.0.0.1:1", "nonsense"):
+        with pytest.raises(UsageError, match="ray start --head"):
+            RayPool(address)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"nasfit\[ray\]"):
         RayPool("auto")

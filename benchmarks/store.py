@@ -186,24 +186,26 @@ class _Optuna:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna, self._decisions = optuna, decisions
-        address = OPTUNA[store].format(place=place)
-        self._storage: Any = address
-        if store == "optuna-journal":
-            from optuna.storages.journal import JournalFileBackend
-
-            self._storage = optuna.storages.JournalStorage(JournalFileBackend(address))
+        self._address, self._journal = OPTUNA[store].format(place=place), store == "optuna-journal"
         kind = optuna.distributions.CategoricalDistribution
         self._distributions = {f"d{place}": kind(tuple(range(OPTIONS))) for place in range(decisions)}
+
+    def _storage(self) -> Any:
+        if not self._journal:
+            return self._address
+        from optuna.storages.journal import JournalFileBackend
+
+        return self._optuna.storages.JournalStorage(JournalFileBackend(self._address))
 
     def create(self) -> None:
         sampler = self._optuna.samplers.RandomSampler(seed=0)
         directions = ["maximize", "minimize"]
         self._study = self._optuna.create_study(
-            storage=self._storage, study_name="one", directions=directions, sampler=sampler
+            storage=self._storage(), study_name="one", directions=directions, sampler=sampler
         )
 
     def open(self) -> None:
-        self._study = self._optuna.load_study(storage=self._storage, study_name="one")
+        self._study = self._optuna.load_study(storage=self._storage(), study_name="one")
         self._study.get_trials(deepcopy=False)
 
     def fill(self, number: int) -> None:

@@ -39,7 +39,7 @@ def address_of(store: str, name: str) -> URL:
     except ArgumentError as error:
         raise UsageError(f"--store {store!r} is no address; give postgresql://user@host/database") from error
     if url.get_backend_name() != "postgresql" or not url.database:
-        raise UsageError(f"--store {store!r}: give postgresql://user@host/database")
+        raise UsageError(f"--store {url.render_as_string()!r}: give postgresql://user@host/database")
     if url.password is not None or not url.query.keys().isdisjoint(("password", "sslpassword")):
         raise UsageError("--store holds a password, and the study would keep it; put it into ~/.pgpass or PGPASSWORD")
     query = dict(url.query)

@@ -41,7 +41,7 @@ def test_an_address_has_one_schema_a_study_and_no_password():
     [
         ("postgresql://me:secret@host/db", r"~/\.pgpass"),
         ("postgresql://me@host/db?password=secret", r"~/\.pgpass"),
-        ("mysql://me@host/db", "give postgresql"),
+        ("mysql://me:secret@host/db", "give postgresql"),
         ("postgresql://me@host", "give postgresql"),
         ("somewhere", "is no address"),
         ('postgresql:///db?schema=x";drop', "small letters"),

@@ -201,6 +201,8 @@ def test_a_helper_on_another_machine_needs_nothing_but_the_database(far_study: t
     assert elsewhere.name == Path(wanted[0].data).name
 
 
+@pytest.mark.slow
+@pytest.mark.fault
 def test_what_a_killed_helper_had_is_done_by_others(
     study: Study, shared: SharedPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +219,8 @@ def test_what_a_killed_helper_had_is_done_by_others(
         assert shared.workers == 1 and len(study.members.all()) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.fault
 def test_a_helper_that_was_paused_for_long_takes_part_again(
     study: Study, shared: SharedPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

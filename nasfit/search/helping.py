@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +11,10 @@ from pathlib import Path
 from nasfit.errors import StudyBusy, StudyError
 from nasfit.search.data import fetched
 from nasfit.search.events import Noted, TrialFinished
-from nasfit.search.loop import best_under
-from nasfit.search.plan import SEARCH_SHARE
+from nasfit.search.loop import best_under, search_left_s
 from nasfit.search.settings import Settings
 from nasfit.search.shared_pool import LOOK_S, JobWorkers, member
-from nasfit.study import Member, Study, TrialState
+from nasfit.study import Member, Study, Trial, TrialState
 from nasfit.study.members import BEAT_S
 from nasfit.study.settings import changed
 from nasfit.workers import Pool, available_cores
@@ -58,7 +57,7 @@ class _Helper:
         self._study, self._settings, self._pool = study, settings, pool
         self._me = member(pool.workers)
         self._beaten = self._told = time.monotonic()
-        self._ended = self._now_ended()
+        self._ended = _ended(study.trials())
         self.done = 0
         study.members.join(self._me)
 
@@ -93,15 +92,16 @@ class _Helper:
         if time.monotonic() - self._told < NEWS_S:
             return
         self._told = time.monotonic()
-        before, self._ended = self._ended, self._now_ended()
-        trials, spent = self._study.trials(), self._study.seconds()
-        left_s = self._settings.budget_s * SEARCH_SHARE - spent.get("search", 0.0) - spent.get("calibration", 0.0)
+        before, trials = self._ended, self._study.trials()
+        self._ended = _ended(trials)
+        left_s = search_left_s(self._study, self._settings.budget_s)
         best = best_under(trials, self._settings.target_ms)
         for number in sorted(self._ended - before):
             yield TrialFinished(trials[number], best, len(self._ended), left_s)
 
-    def _now_ended(self) -> set[int]:
-        return {trial.number for trial in self._study.trials() if trial.state is not TrialState.RUNNING}
+
+def _ended(trials: Sequence[Trial]) -> set[int]:
+    return {trial.number for trial in trials if trial.state is not TrialState.RUNNING}
 
 
 def _driver(study: Study) -> Member | None:

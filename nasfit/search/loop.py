@@ -19,7 +19,7 @@ from nasfit.search.setup import Setup
 from nasfit.search.streaming import streamed, streams
 from nasfit.search.zero_cost import keep_scores
 from nasfit.strategies import Strategy, Tokens, make_strategy
-from nasfit.study import Proposal, Trial, TrialState
+from nasfit.study import Proposal, Study, Trial, TrialState
 
 # The first batch is random whatever the strategy: a first population, and the measure of what random search gets.
 RANDOM_TRAINED = 12
@@ -78,20 +78,25 @@ def front_of(trials: Sequence[Trial]) -> list[Trial]:
     return [complete[place] for place in pareto_front([(t.accuracy or 0.0, t.latency_ms or 0.0) for t in complete])]
 
 
+def search_left_s(study: Study, budget_s: float) -> float:
+    """Seconds left of the search's share of a budget, by what the study has recorded."""
+    spent = study.seconds()
+    return budget_s * SEARCH_SHARE - spent.get("search", 0.0) - spent.get("calibration", 0.0)
+
+
 class _Deadline:
     """The end of the search's share of the budget; time spent by earlier runs counts, and is recorded as it passes."""
 
     def __init__(self, setup: Setup) -> None:
         self._study = setup.study
-        self._budget_s = setup.settings.budget_s * SEARCH_SHARE
+        self._budget_s = setup.settings.budget_s
         self._since = time.monotonic()
 
     def left_s(self) -> float:
         now = time.monotonic()
         self._study.add_seconds("search", now - self._since)
         self._since = now
-        spent = self._study.seconds()
-        return self._budget_s - spent.get("search", 0.0) - spent.get("calibration", 0.0)
+        return search_left_s(self._study, self._budget_s)
 
 
 def _room(setup: Setup, deadline: _Deadline) -> int:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import delete, select
 
 from nasfit.study.files import write_whole
-from nasfit.study.tables import FILES, upsert
-
-Opened = Callable[[], AbstractContextManager[Connection]]
+from nasfit.study.tables import FILES, Opened, upsert
 
 
 class CarriedFiles:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, select
+from sqlalchemy import Table, delete, func, select
 
-from nasfit.study.tables import upsert
-
-Opened = Callable[[], AbstractContextManager[Connection]]
+from nasfit.study.tables import Opened, upsert
 
 
 class Documents(MutableMapping[str, Any]):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from nasfit.errors import UsageError
-from nasfit.study.tables import JOBS
-
-Opened = Callable[[], AbstractContextManager[Connection]]
+from nasfit.study.tables import JOBS, Opened
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from nasfit.errors import UsageError
-from nasfit.study.tables import LOOKUPS
-
-Opened = Callable[[], AbstractContextManager[Connection]]
+from nasfit.study.tables import LOOKUPS, Opened
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from nasfit.errors import UsageError
-from nasfit.study.tables import JOBS, MEMBERS
+from nasfit.study.tables import JOBS, MEMBERS, Opened
 
-Opened = Callable[[], AbstractContextManager[Connection]]
 # A member whose beat stands still for so long is dead; one that lives beats many times as often.
 LAPSE_S, BEAT_S = 30.0, 3.0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import astuple
 from typing import Any
 
@@ -35,6 +36,9 @@ SCHEMA_VERSION = 3
 APPLICATION_ID = 0x6E617366  # "nasf", marks the file as a study
 
 METADATA = MetaData()
+
+# A connection to the study, for reading or in a transaction; errors are those of `Study`.
+Opened = Callable[[], AbstractContextManager[Connection]]
 
 
 class JsonText(TypeDecorator[Any]):

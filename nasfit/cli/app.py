@@ -222,6 +222,36 @@ def to_optuna(
     run(study, storage, name)
 
 
+@studies.command()
+def merge(
+    into: Annotated[Path, typer.Argument(help="Directory of the new study.")],
+    studies: Annotated[list[Path], typer.Argument(help="Directories of two studies or more.")],
+) -> None:
+    """Make one study of several that searched the same way: same data, device, limit, space, trial length.
+
+    Example: nasfit study merge runs/all runs/monday runs/tuesday
+    """
+    from nasfit.cli.studies import merge as run
+
+    run(into, studies)
+
+
+@studies.command("import-optuna")
+def import_optuna(
+    storage: Annotated[str, typer.Argument(help="Optuna's, such as sqlite:///optuna.db.")],
+    name: Annotated[str, typer.Argument(help="Of the Optuna study.")],
+    study: Annotated[Path, typer.Argument(help="Directory of the new study.")],
+    space: Annotated[str, typer.Option(help="That its parameters d00, d01, ... are points of.")] = "mnasnet-lean",
+) -> None:
+    """Make a study of an Optuna study's trials, to start a search from with --warm-start.
+
+    Example: nasfit study import-optuna sqlite:///optuna.db demo runs/earlier
+    """
+    from nasfit.cli.studies import import_optuna as run
+
+    run(storage, name, study, space)
+
+
 @app.command()
 def report(study: Annotated[Path, typer.Argument(help="Directory of a study.")]) -> None:
     """Write report.html and front.png of a study anew."""

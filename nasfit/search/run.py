@@ -14,7 +14,7 @@ import onnx
 import torch
 
 import nasfit
-from nasfit.devices import Device, LocalDevice, open_device
+from nasfit.devices import Device, LocalDevice, open_devices
 from nasfit.errors import StudyBusy, StudyError
 from nasfit.search.choosing import with_evaluator
 from nasfit.search.data import prepared
@@ -27,7 +27,7 @@ from nasfit.search.finale import promoted, trained_fully
 from nasfit.search.goal import goal_of, judged
 from nasfit.search.helping import helped
 from nasfit.search.loop import run_trials
-from nasfit.search.measuring import Instrument
+from nasfit.search.measuring import Instrument, likenesses
 from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
 from nasfit.search.proxy import keep_pairs, proxies_trained
 from nasfit.search.proxy_start import with_proxy
@@ -41,6 +41,7 @@ from nasfit.search.warm_start import keep_earlier, require_study, warm_start_tex
 from nasfit.space import SearchSpace, named_space
 from nasfit.strategies import make_strategy
 from nasfit.study import Study, TrialState, holds_study
+from nasfit.study.optuna_import import IMPORTED
 from nasfit.tasks import find
 from nasfit.training import calibration_pictures
 from nasfit.workers import Pool, RayPool, available_cores
@@ -64,17 +65,18 @@ def run_search(
     space = space or named_space(settings.space)
     # Made for nothing but its errors, such as an extra that is not installed.
     make_strategy(settings.strategy, space.option_counts, seed=settings.seed, goal=goal_of(settings))
-    device = open_device(settings.device, engine=settings.engine)
     # Whatever is wrong with it now is the user's to mend; later on a device that goes away is waited for.
-    device.describe()
+    devices = open_devices(settings.device, engine=settings.engine)
     study = None
     while study is None:
         study = yield from _opened_or_helped(settings, path, store)
     with study:
-        yield from _driven(settings, study, space, device, ray)
+        yield from _driven(settings, study, space, devices, ray)
 
 
-def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device, ray: str | None) -> Iterator[Event]:
+def _driven(
+    settings: Settings, study: Study, space: SearchSpace, devices: Sequence[Device], ray: str | None
+) -> Iterator[Event]:
     _check_space(space, study)
     if settings.warm_start is not None:
         keep_earlier(study, settings.warm_start, space)
@@ -85,8 +87,11 @@ def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device
         pool = stack.enter_context(Pool(settings.workers or available_cores()))
         trainers = None if ray is None else stack.enter_context(closing(_cluster(ray, study)))
         shared = stack.enter_context(closing(SharedPool(pool, study, trainers)))
-        quiet = shared.quiet if isinstance(device, LocalDevice) else nullcontext
-        instrument = Instrument(device, settings.precision, calibration_pictures(data), quiet=quiet)
+        quiet = shared.quiet if any(isinstance(device, LocalDevice) for device in devices) else nullcontext
+        device, *others = devices
+        instrument = Instrument(
+            device, settings.precision, calibration_pictures(data), quiet=quiet, others=tuple(others)
+        )
         if settings.predictor:
             predictor = predictor_for(instrument, Path(settings.predictor))
         with _timed(study, "calibration"):
@@ -96,6 +101,9 @@ def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device
             study.put_document("plan", plan.as_json())
         setup = Setup(settings, plan, space, data, directory, instrument, shared, study, predictor)
         yield Planned(plan, settings)
+        middle = setup.architecture(tuple(options // 2 for options in space.option_counts))
+        for name, ratio in likenesses(instrument, middle).items():
+            yield Noted(f"{name} measures too: {ratio:.3f} times as long as {device.name} for a middling network")
         if settings.warm_start is not None:
             yield Noted(warm_start_text(study.document(WARM_START)))
         setup = yield from with_proxy(setup)
@@ -122,6 +130,11 @@ def _opened(settings: Settings, path: Path, store: str | None) -> Study:
     may_change: tuple[str, ...] = MAY_CHANGE
     if holds_study(path):
         with Study.open(path, read_only=True) as study:
+            if study.document(IMPORTED):
+                raise StudyError(
+                    f"study {str(path)!r} was imported, and how its networks were trained is not known; start a new "
+                    f"--study with --warm-start {path}"
+                )
             if study.document("plan") is None:
                 # Nothing depends on the settings yet; whoever mends a wrong one may use the same directory.
                 may_change = tuple(field.name for field in fields(Settings))
@@ -138,14 +151,14 @@ def _opened(settings: Settings, path: Path, store: str | None) -> Study:
 
 
 def _check_space(space: SearchSpace, study: Study) -> None:
-    known, given = study.document("space"), {"name": space.name, "definition": repr(space)}
-    differs = known and any(known.get(what) != value for what, value in given.items())
+    known, given = study.document("space"), space.facts
+    differs = known and any(known.get(what) != given[what] for what in ("name", "definition"))
     if differs and study.document("plan"):
         raise StudyError(
             f"study {str(study.path)!r} searches another space ({known['name']!r}) than the one given "
             f"({space.name!r}); give the same space to continue it, or another directory"
         )
-    study.put_document("space", {**given, "options": list(space.option_counts)})
+    study.put_document("space", given)
 
 
 def _finished(setup: Setup) -> Iterator[Event]:

@@ -67,15 +67,16 @@ def run_search(
     make_strategy(settings.strategy, space.option_counts, seed=settings.seed, goal=goal_of(settings))
     # Whatever is wrong with it now is the user's to mend; later on a device that goes away is waited for.
     devices = open_devices(settings.device, engine=settings.engine)
-    study = None
-    while study is None:
-        study = yield from _opened_or_helped(settings, path, store)
-    with study:
-        yield from _driven(settings, study, space, devices, ray)
+    with ExitStack() as stack:
+        cluster = None if ray is None else stack.enter_context(closing(RayPool(ray)))
+        study = None
+        while study is None:
+            study = yield from _opened_or_helped(settings, path, store)
+        yield from _driven(settings, stack.enter_context(study), space, devices, cluster)
 
 
 def _driven(
-    settings: Settings, study: Study, space: SearchSpace, devices: Sequence[Device], ray: str | None
+    settings: Settings, study: Study, space: SearchSpace, devices: Sequence[Device], cluster: RayPool | None
 ) -> Iterator[Event]:
     _check_space(space, study)
     if settings.warm_start is not None:
@@ -85,8 +86,9 @@ def _driven(
     predictor = None
     with ExitStack() as stack:
         pool = stack.enter_context(Pool(settings.workers or available_cores()))
-        trainers = None if ray is None else stack.enter_context(closing(_cluster(ray, study)))
-        shared = stack.enter_context(closing(SharedPool(pool, study, trainers)))
+        if cluster is not None:
+            cluster.packs(FarTrainings(study.path, cluster.put))
+        shared = stack.enter_context(closing(SharedPool(pool, study, cluster)))
         quiet = shared.quiet if any(isinstance(device, LocalDevice) for device in devices) else nullcontext
         device, *others = devices
         instrument = Instrument(
@@ -109,12 +111,6 @@ def _driven(
         setup = yield from with_proxy(setup)
         yield from run_trials(setup)
         yield from _finished(setup)
-
-
-def _cluster(address: str, study: Study) -> RayPool:
-    cluster = RayPool(address)
-    cluster.packs(FarTrainings(study.path, cluster.put))
-    return cluster
 
 
 def _opened_or_helped(settings: Settings, path: Path, store: str | None) -> Generator[Event, None, Study | None]:

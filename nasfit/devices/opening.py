@@ -8,7 +8,7 @@ from nasfit.devices.device import Device
 from nasfit.devices.local import LocalDevice
 from nasfit.errors import DeviceError, UnknownNameError, UsageError
 
-FORMS = ("local", "ssh://[user@]host[:port]", "adb:SERIAL")
+FORMS = ("local", "ssh://[user@]host[:port]", "adb:SERIAL", "ray:LABEL[/DEVICE]")
 
 
 def open_device(
@@ -21,7 +21,7 @@ def open_device(
     timeout_s: float = 30.0,
 ) -> Device:
     """The device of this name: `local` (this machine), `ssh://[user@]host[:port]`, `adb:SERIAL`, or `adb` where one
-    phone is connected.
+    phone is connected; `ray:LABEL/DEVICE`, one of these at a cluster's machine with the resource `device:LABEL`.
 
     core: CPU core to pin to, None takes the fastest. realtime: ask for real-time priority while timing; with several
     threads there is none. threads: of one inference. timeout_s: a network that takes longer for one step has failed.
@@ -40,6 +40,10 @@ def open_device(
         if rest == "" and name != "adb":
             raise UsageError(f"device {name!r} lacks the phone's serial number after the colon; see: nasfit devices")
         return AdbDevice(rest or None, engine=engine, core=core, threads=threads, timeout_s=timeout_s)
+    if kind == "ray":
+        from nasfit.devices.ray_device import RayDevice
+
+        return RayDevice(name, engine=engine, core=core, realtime=realtime, threads=threads, timeout_s=timeout_s)
     raise UnknownNameError("device", name, FORMS)
 
 

@@ -65,10 +65,10 @@ def run_search(
     space = space or named_space(settings.space)
     # Made for nothing but its errors, such as an extra that is not installed.
     make_strategy(settings.strategy, space.option_counts, seed=settings.seed, goal=goal_of(settings))
-    # Whatever is wrong with it now is the user's to mend; later on a device that goes away is waited for.
-    devices = open_devices(settings.device, engine=settings.engine)
     with ExitStack() as stack:
         cluster = None if ray is None else stack.enter_context(closing(RayPool(ray)))
+        # Whatever is wrong with it now is the user's to mend; later on a device that goes away is waited for.
+        devices = open_devices(settings.device, engine=settings.engine)
         study = None
         while study is None:
             study = yield from _opened_or_helped(settings, path, store)
@@ -190,6 +190,7 @@ def _finished(setup: Setup) -> Iterator[Event]:
         failures=comparison.failures,
     )
     study.put_document("result", result.as_json())
+    study.jobs.clear()
     yield Finished(result)
 
 

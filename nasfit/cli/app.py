@@ -13,6 +13,7 @@ import nasfit
 from nasfit.cli import search_options as options
 from nasfit.cli.quantities import seconds
 from nasfit.cli.search_options import DEVICE_HELP, ENGINE_HELP
+from nasfit.cli.settings_file import Config, PrintConfig, config_lines
 from nasfit.errors import NasfitError
 
 app = typer.Typer(
@@ -92,6 +93,9 @@ def search(
     seed: options.Seed = 0,
     workers: options.Workers = None,
     max_trials: options.MaxTrials = None,
+    config: Config = None,
+    print_config: PrintConfig = False,
+    dry_run: options.DryRun = False,
     json_: Json = False,
 ) -> None:
     """Search for the network that fits, train it, export it, and write a report.
@@ -100,7 +104,11 @@ def search(
     """
     from nasfit.cli.searching import run, settings_of
 
-    run(settings_of(context.params), study, store=store, ray=ray, as_json=json_)
+    settings = settings_of(context.params)
+    if print_config:
+        print("\n".join(config_lines(context)))
+        return
+    run(settings, study, store=store, ray=ray, dry_run=dry_run, as_json=json_)
 
 
 @app.command()

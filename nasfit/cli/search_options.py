@@ -83,3 +83,10 @@ Prune = Annotated[float, typer.Option(help="Networks slower than this many targe
 Seed = Annotated[int, typer.Option(help="Of every draw.")]
 Workers = Annotated[int | None, typer.Option(help="Training processes. Default: one a core.")]
 MaxTrials = Annotated[int | None, typer.Option(help="Stop after this many trained trials.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Decode, calibrate, tell what the search would do with its time, and stop; the same command goes on.",
+    ),
+]

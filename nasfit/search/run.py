@@ -54,7 +54,7 @@ def run_search(
     *,
     store: str | None = None,
     ray: str | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Runs or continues the study at `path`, yielding what happens; helps it while another process drives it.
 
     space: one of your own, in place of the one that `settings.space` names; give the same to continue. store: of a new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -213,6 +214,20 @@ def test_a_search_delivers_what_it_prints(run: Run, finished: Finished) -> None:
     assert "best under the limit" in text
     assert "tested once" in text
     assert "Short against full training:" in text
+
+
+def test_a_dry_run_tells_the_plan_and_tries_nothing(
+    run: Run, finished: Finished, tmp_path: Path, small_search: list[str]
+) -> None:
+    path = shutil.copytree(finished[0], tmp_path / "study")
+    words = [*small_search[small_search.index("search") :], "--study", path, "--budget", "100h", "--dry-run"]
+    code, out, _ = run(*words)
+    assert code == 0 and "50h 00m of search, about 4 networks trained by 2 workers" in out and "same command" in out
+    document = json.loads(run(*words, "--json")[1])
+    assert document["forecast"]["trials"] == 4 and document["forecast"]["search_s"] == 180_000.0
+    assert document["plan"]["proxy_images"] == 64
+    with Study.open(path) as study, Study.open(finished[0], read_only=True) as before:
+        assert study.trials() == before.trials()
 
 
 def test_without_a_terminal_progress_is_plain_lines(finished: Finished) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -28,26 +29,46 @@ app = typer.Typer(
 studies = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List studies, write their trials to files.")
 app.add_typer(studies, name="study")
 
+DEBUG = "--debug"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 def main() -> None:
-    """Runs the command line. Errors a user can mend end in one message and exit code 2, Ctrl-C in 130."""
+    """Runs the command line.
+
+    Errors a user can mend end in one message and exit code 2, others in one and 1, Ctrl-C in 130. `--debug` shows where
+    they come from.
+    """
     # Several BLAS threads make the small matrices of a predictor slower, many times so on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
-    except NasfitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except Exception as error:
+        sys.exit(_told(error))
+
+
+def _told(error: Exception) -> int:
+    """Says what went wrong; the exit code."""
+    if DEBUG in sys.argv[1:]:
+        traceback.print_exception(error)
+    if isinstance(error, NasfitError):
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    print(f"error: nasfit itself failed ({what}); what is recorded is kept", file=sys.stderr)
+    print(f"  nasfit {DEBUG} ... shows where, for a report of this fault", file=sys.stderr)
+    return 1
 
 
 @app.callback(invoke_without_command=True)
-def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show where an error comes from.")] = False,
+) -> None:
     if version:
         print(f"nasfit {nasfit.__version__}")
 

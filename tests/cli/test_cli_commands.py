@@ -251,3 +251,14 @@ def test_durations_are_read_and_written() -> None:
     for text in ("", "10", "m", "-5m", "1h 5", "nan"):
         with pytest.raises(UsageError, match="is no duration"):
             seconds(text)
+
+
+def test_a_fault_of_nasfit_is_one_message_and_debug_shows_where(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("no such\nthing")
+
+    monkeypatch.setattr("nasfit.cli.counting.run", broken)
+    code, _, err = run("count", "mnasnet-a1")
+    assert code == 1 and "nasfit itself failed (KeyError: 'no such" in err and "Traceback" not in err
+    code, _, err = run("--debug", "count", "mnasnet-a1")
+    assert code == 1 and "Traceback" in err and "in broken" in err

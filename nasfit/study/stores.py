@@ -25,7 +25,7 @@ def require_study(directory: Path) -> None:
     """Raises StudyError where there is none."""
     if not holds_study(directory):
         raise StudyError(
-            f"{str(directory)!r} holds no study (no {database.FILE} in it); check the path given to --study"
+            f"{str(directory)!r} holds no study (no {database.FILE} in it); check the path"
         )
 
 

@@ -208,6 +208,20 @@ def show(
     run(study, as_json=json_)
 
 
+@app.command()
+def compare(
+    studies: Annotated[list[Path], typer.Argument(help="Directories of two studies or more.")],
+    json_: Json = False,
+) -> None:
+    """Print what several studies came to, side by side, and what they were asked differently.
+
+    Example: nasfit compare runs/photos-5ms-seed0 runs/photos-5ms-seed1
+    """
+    from nasfit.cli.comparing import run
+
+    run(studies, as_json=json_)
+
+
 @studies.command("ls")
 def list_studies(
     directory: Annotated[Path, typer.Argument(help="Where to look, at any depth.")] = Path("runs"),

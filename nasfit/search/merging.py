@@ -10,7 +10,7 @@ from typing import Any
 
 from nasfit.errors import StudyError, UsageError
 from nasfit.search.exponent import DOCUMENT as EXPONENT
-from nasfit.search.settings import MAY_CHANGE, TOGETHER, Settings
+from nasfit.search.settings import MAY_CHANGE, Settings
 from nasfit.search.warm_start import DOCUMENT as WARM_START
 from nasfit.study import Proposal, Study, Trial, TrialState
 
@@ -18,6 +18,7 @@ from nasfit.study import Proposal, Study, Trial, TrialState
 FREE = (*MAY_CHANGE, "seed", "strategy", "warm_start", "hints", "screen", "final_start", "proxy_wish")
 # Of the plan: on these an accuracy depends.
 ALIKE = ("width", "strides", "resolution", "proxy_images", "evaluator", "train_precision", "progressive")
+ALONE = "standalone"
 # What holds for all, taken from the first; what else a study keeps is of its own course, and made anew.
 KEPT = ("plan", "space", EXPONENT, WARM_START)
 
@@ -67,9 +68,9 @@ def _compared(first: Study, other: Study) -> Iterator[str]:
         plan = study.document("plan")
         if plan is None:
             raise StudyError(f"study {str(study.path)!r} is no search that has got beyond its calibration")
-        if plan.get("evaluator") in TOGETHER:
+        if plan.get("evaluator", ALONE) != ALONE:
             raise StudyError(
-                f"study {str(study.path)!r} scores networks with weights of its own (--evaluator {plan['evaluator']}): "
+                f"study {str(study.path)!r} trains networks from weights of its own (evaluator {plan['evaluator']}): "
                 f"its accuracies compare with no other study's"
             )
         plans.append(plan)

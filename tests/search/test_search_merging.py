@@ -61,6 +61,7 @@ def test_all_trials_are_there_in_their_order_and_numbered_anew(tmp_path):
         ({"instrument": {**INSTRUMENT, "device": "a phone"}}, "device and engine"),
         ({"seed": 1, "pictures": "g"}, "the pictures"),
         ({"plan": {**PLAN, "evaluator": "pool"}}, "compare with no other"),
+        ({"plan": {**PLAN, "evaluator": "inherit"}}, "compare with no other"),
         ({"plan": None}, "beyond its calibration"),
     ],
 )

@@ -27,6 +27,7 @@ _HOMES = {
     "build": "nasfit.models",
     "check_device": "nasfit.devices",
     "count": "nasfit.architecture",
+    "create_model": "nasfit.models",
     "export_model": "nasfit.export",
     "hypervolume": "nasfit.objective",
     "make_strategy": "nasfit.strategies",

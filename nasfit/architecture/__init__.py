@@ -6,7 +6,7 @@ from nasfit.architecture.counting import Counts, Row, count
 from nasfit.architecture.layers import Layer, layers
 from nasfit.architecture.published import PUBLISHED, published
 from nasfit.architecture.rounding import divisible
-from nasfit.architecture.scaling import STRIDE_RULES, adapted, scaled
+from nasfit.architecture.scaling import STRIDE_RULES, adapted, fitted, scaled
 
 __all__ = [
     "MIN_RESOLUTION",
@@ -20,6 +20,7 @@ __all__ = [
     "adapted",
     "count",
     "divisible",
+    "fitted",
     "layers",
     "published",
     "read_block",

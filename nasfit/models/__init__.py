@@ -1,5 +1,6 @@
 """Architecture -> `torch.nn.Module`."""
 
+from nasfit.models.creating import Created, create_model, created
 from nasfit.models.inheriting import Inheritance, inherited, require_kin
 from nasfit.models.network import (
     BN_EPSILON,
@@ -13,19 +14,26 @@ from nasfit.models.network import (
     madds_count,
     parameter_count,
 )
+from nasfit.models.weights_file import load_network, read_weights, save_network
 
 __all__ = [
     "BN_EPSILON",
     "BN_MOMENTUM",
+    "Created",
     "Inheritance",
     "MobileLayer",
     "Network",
     "SqueezeExcitation",
     "build",
     "calm",
+    "create_model",
+    "created",
     "inherited",
     "initialise",
+    "load_network",
     "madds_count",
     "parameter_count",
+    "read_weights",
     "require_kin",
+    "save_network",
 ]

@@ -235,16 +235,19 @@ def count(
     network: Annotated[
         str, typer.Argument(help="mnasnet-a1, mobilenet-v3-small, another published network or a text form.")
     ],
-    width: Annotated[float, typer.Option(help="Width multiplier of a published network.")] = 1.0,
+    width: Annotated[float | None, typer.Option(help="Width multiplier of a published network.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size, px, instead of 224.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes instead of 1,000.")] = None,
     json_: Json = False,
 ) -> None:
     """Print parameters, multiply-adds and the block table of a network.
 
-    Example: nasfit count mnasnet-a1
+    Example: nasfit count mnasnet-a1 --width 0.5 --resolution 160
     """
     from nasfit.cli.counting import run
+    from nasfit.cli.networks import Fitting
 
-    run(network, width, as_json=json_)
+    run(network, Fitting(width, resolution, classes), as_json=json_)
 
 
 @app.command()

@@ -53,7 +53,7 @@ def load_network(file: Path) -> tuple[Network, dict[str, str]]:
 
 
 def read_weights(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """State dict on the CPU and metadata of a .safetensors file, or the state dict of a file of torch (.pth, .pt, .bin).
+    """State dict, on the CPU, and metadata of a .safetensors file; or the state dict of one of torch (.pth, .pt, .bin).
 
     A file of torch is read with `weights_only`; it holds a state dict, or one below `state_dict` or `model`. Raises
     WeightsError.

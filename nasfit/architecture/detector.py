@@ -135,9 +135,7 @@ def _with_strides(architecture: Architecture) -> Architecture:
     fits = len(had) in (len(_STRIDES) - 1, len(_STRIDES)) and all(h <= w for h, w in zip(had, wanted, strict=True))
     if not fits:
         return architecture
-    blocks = tuple(
-        replace(block, stride=stride) for block, stride in zip(architecture.blocks, wanted[1:], strict=True)
-    )
+    blocks = tuple(replace(block, stride=stride) for block, stride in zip(architecture.blocks, wanted[1:], strict=True))
     return replace(architecture, stem_stride=wanted[0], blocks=blocks)
 
 

@@ -251,6 +251,30 @@ def count(
 
 
 @app.command()
+def reproduce(
+    table: Annotated[str, typer.Argument(help="imagenet, coco, scaling or ablation.")],
+    device: Annotated[str, typer.Option(help=DEVICE_HELP)] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
+    latency: Annotated[bool, typer.Option("--latency/--no-latency", help="Measure the networks on the device.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure for seconds, in one process.")] = False,
+    data: Annotated[str | None, typer.Option(help="ImageNet's pictures, to test --weights on.")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FILE", help="Weights of a network of the table; may be repeated.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Print a table of the paper beside what nasfit counts, measures and tests of the same networks.
+
+    Example: nasfit reproduce imagenet --data /data/imagenet --weights mnasnet-b1=mnasnet1_0.pth
+    """
+    from nasfit.cli.measuring import Place
+    from nasfit.cli.reproducing import Asked, run
+
+    place = Place(device, engine) if latency else None
+    run(Asked(table, place, quick, data, tuple(weights or ())), as_json=json_)
+
+
+@app.command()
 def measure(
     networks: Annotated[
         list[str] | None,

@@ -36,6 +36,13 @@ class PaperRow:
     kind: str = ""
 
     @property
+    def key(self) -> str | None:
+        """What its network is called on the command line, such as `mobilenet-v2-x1.4`."""
+        if self.network is None or self.kind:
+            return None
+        return self.network if self.width == 1 else f"{self.network}-x{self.width:g}"
+
+    @property
     def architecture(self) -> Architecture | None:
         """The network at 224 px with 1,000 classes; None where there is none."""
         if self.network is None:
@@ -63,9 +70,9 @@ IMAGENET = (
     A1,
     PaperRow("MnasNet-A2", 0.756, 84, 4.8, 340, why=_NEVER),
     PaperRow("MnasNet-A3", 0.767, 103, 5.2, 403, why=_NEVER),
-    PaperRow("MobileNetV2 x0.35", 0.603, 22, None, None, "mobilenet-v2", 0.35),
-    PaperRow("MnasNet-A1 x0.35", 0.641, 22, None, None, "mnasnet-a1", 0.35),
-    PaperRow("MnasNet-small (searched)", 0.660, 22, None, None, "mnasnet-small"),
+    PaperRow("MobileNetV2 x0.35", 0.603, network="mobilenet-v2", width=0.35),
+    PaperRow("MnasNet-A1 x0.35", 0.641, network="mnasnet-a1", width=0.35),
+    PaperRow("MnasNet-small, searched at 22 ms", 0.660, network="mnasnet-small"),
 )
 COCO = (
     PaperRow("MobileNetV1 + SSDLite", 0.222, 270, why="no network of nasfit"),

@@ -1,6 +1,7 @@
 """Architecture -> `torch.nn.Module`."""
 
 from nasfit.models.creating import Created, create_model, created
+from nasfit.models.foreign_names import IMAGENET_MEAN, IMAGENET_STD
 from nasfit.models.inheriting import Inheritance, inherited, require_kin
 from nasfit.models.network import (
     BN_EPSILON,
@@ -19,6 +20,8 @@ from nasfit.models.weights_file import load_network, read_weights, save_network
 __all__ = [
     "BN_EPSILON",
     "BN_MOMENTUM",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
     "Created",
     "Inheritance",
     "MobileLayer",

@@ -153,7 +153,8 @@ class _File:
         ours = [(own, part) for own, part in network.named_modules() if isinstance(part, _WEIGHTED)]
         theirs = form.names(network.architecture)
         assert len(ours) == len(theirs), "a form names every module"
-        known, found = dict(self.state), {}
+        known = dict(self.state)
+        found: dict[str, Tensor] = {}
         for (own, part), their in zip(ours, theirs, strict=True):
             values = {}
             for kind in part.state_dict():

@@ -11,6 +11,7 @@ import typer
 
 import nasfit
 from nasfit.cli import search_options as options
+from nasfit.cli import training_options
 from nasfit.cli.quantities import seconds
 from nasfit.cli.search_options import DEVICE_HELP, ENGINE_HELP
 from nasfit.errors import NasfitError
@@ -162,6 +163,42 @@ def proxy(
         workers=workers,
     )
     run(settings, study, as_json=json_)
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    network: training_options.Network,
+    data: options.Data,
+    recipe: training_options.Recipe = None,
+    epochs: training_options.Epochs = None,
+    budget: training_options.Budget = None,
+    batch: training_options.Batch = None,
+    accumulate: training_options.Accumulate = None,
+    lr: training_options.Rate = None,
+    resolution: training_options.Resolution = None,
+    width: training_options.Width = None,
+    pick: training_options.Pick = None,
+    weights: training_options.Weights = None,
+    balance: training_options.Balance = False,
+    pictures: options.Pictures = None,
+    stream: training_options.Stream = None,
+    device: training_options.Device = None,
+    precision: training_options.Precision = None,
+    compile_: training_options.Compile = False,
+    seed: options.Seed = 0,
+    checkpoint_every: training_options.CheckpointEvery = "60s",
+    out: training_options.Out = None,
+    dry_run: training_options.DryRun = False,
+    json_: Json = False,
+) -> None:
+    """Train a network fully, test it once, and export it.
+
+    Example: nasfit train runs/photos-5ms-seed0 ./photos --budget 2h
+    """
+    from nasfit.cli.training import asked, run
+
+    run(asked(context.params), out, only_plan=dry_run, as_json=json_)
 
 
 @studies.command("show")

@@ -91,7 +91,7 @@ def run(asked: Asked, *, as_json: bool) -> None:
     data = source.data if asked.data is None else test_pictures(asked.data, network.resolution)
     _require_fitting(source, data, asked.data)
     preparation = replace(_preparation(source, data), inside=asked.preprocessing == "inside")
-    images = None if data is None else as_images(np.array(data.train.images_NHWC[:CALIBRATION_PICTURES]))
+    images_NHWC = None if data is None else np.array(data.train.images_NHWC[:CALIBRATION_PICTURES])
     made = shipped(
         source.network,
         str(network),
@@ -99,7 +99,7 @@ def run(asked: Asked, *, as_json: bool) -> None:
         (network.channels, network.resolution, network.resolution),
         model_format=asked.model_format,
         precision=asked.precision,
-        images_BCHW=images,
+        inputs_BCHW=None if images_NHWC is None else preparation.inputs(as_images(images_NHWC)),
         told={} if source.trained else {"weights": "random"},
     )
     file = asked.out or Path(f"{source.name}{'' if asked.precision == 'fp32' else '.' + asked.precision}")

@@ -116,7 +116,8 @@ def _latency(latency: CardLatency | None) -> Iterator[str]:
     )
     yield ""
     told = {name.replace("_", " "): latency.conditions.get(name) for name in _CONDITIONS}
-    yield from (f"* {name}: {value}" for name, value in told.items() if value is not None)
+    short = {name: f"{value:.1f}" if isinstance(value, float) else value for name, value in told.items()}
+    yield from (f"* {name}: {value}" for name, value in short.items() if value is not None)
 
 
 def _use(card: ModelCard) -> Iterator[str]:

@@ -7,8 +7,9 @@ on disk and shared by worker processes as read-only memory maps. Nothing here im
 from nasfit.tasks.dataset import ClassificationData, Split, from_arrays, joined
 from nasfit.tasks.loading import MAX_RESOLUTION, MIN_RESOLUTION, NAMES, find, load
 from nasfit.tasks.metric import LABEL_SMOOTHING, LOSS, top1
-from nasfit.tasks.pixels import Gathered, Images, Labels, Pixels
-from nasfit.tasks.saved import open_saved, save
+from nasfit.tasks.pixels import Draws, Gathered, Images, Labels, One, Pixels, bringing, centred
+from nasfit.tasks.saved import locked, open_saved, save
+from nasfit.tasks.sources import Nature
 
 __all__ = [
     "LABEL_SMOOTHING",
@@ -17,15 +18,21 @@ __all__ = [
     "MIN_RESOLUTION",
     "NAMES",
     "ClassificationData",
+    "Draws",
     "Gathered",
     "Images",
     "Labels",
+    "Nature",
+    "One",
     "Pixels",
     "Split",
+    "bringing",
+    "centred",
     "find",
     "from_arrays",
     "joined",
     "load",
+    "locked",
     "open_saved",
     "save",
     "top1",

@@ -76,18 +76,17 @@ def shipped(
     *,
     model_format: str,
     precision: str = "fp32",
-    images_BCHW: Tensor | None = None,
+    inputs_BCHW: Tensor | None = None,
     told: Mapping[str, str] | None = None,
 ) -> Shipped:
     """Writes the network in evaluation mode as a file and compares both.
 
-    shape: (C, H, W) of a picture. images_BCHW: uint8 training pictures, which int8 is calibrated on and the file is
-    checked with; None checks with noise. told: further metadata. Raises TrialFailure where file and network differ,
-    UsageError for int8 without pictures, and as `export_model` does.
+    shape: (C, H, W) of a picture. inputs_BCHW: training pictures as the file takes them, see `Preparation.inputs`, which
+    int8 is calibrated on and the file is checked with; None checks with noise. told: further metadata. Raises
+    TrialFailure where file and network differ, UsageError for int8 without pictures, and as `export_model` does.
     """
-    if precision != "fp32" and images_BCHW is None:
+    if precision != "fp32" and inputs_BCHW is None:
         raise UsageError(f"{precision} is calibrated on pictures, and none are at hand; give --data")
-    inputs_BCHW = None if images_BCHW is None else preparation.inputs(images_BCHW)
     module = preparation.module(network)
     content = export_model(
         module,

@@ -19,7 +19,7 @@ from nasfit.search import Contender, Result
 from nasfit.search.cards import origin_of, recipe_of, trained_on
 from nasfit.study import Study, holds_study
 from nasfit.tasks import ClassificationData, open_saved
-from nasfit.training import Preparation
+from nasfit.training import Preparation, told_preparation
 
 TRAINED_RESULT = "result.json"
 
@@ -40,7 +40,7 @@ class Source:
     """A network to export, and what is known of it. name: of its files.
 
     preparation: None where nobody tells how pictures are normalised. data: the pictures it was trained on, where they
-    are at hand. trained: whether its weights are.
+    are at hand. trained: whether its weights are. tested: what was tested on what before, -> top-1, 0 to 1.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Source:
     trained_on: str | None = None
     recipe: str | None = None
     trained: bool = True
+    tested: Mapping[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = field(default=())
 
 
@@ -124,28 +125,18 @@ def _of_training(path: Path) -> Source:
         result: dict[str, Any] = json.loads((path / TRAINED_RESULT).read_text(encoding="utf-8"))
         weights, exchange = path / result["weights"], path / result["files"]["onnx"]
         recipe = f"{result['recipe']}, {result['epochs']:g} epochs of {result['pictures']:,} pictures"
+        tested = {f"{result['test']['pictures']:,} test pictures of its data": float(result["test"]["accuracy"])}
         told = read_metadata(exchange.read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{str(path)!r} is no finished training that reads: {error}") from error
     network, _ = load_network(weights)
     origin = "Trained fully by nasfit."
-    return Source(path.absolute().name, network, origin, _told(told), recipe=recipe)
+    return Source(path.absolute().name, network, origin, told_preparation(told), recipe=recipe, tested=tested)
 
 
 def _of_file(path: Path) -> Source:
     network, told = load_network(path)
-    return Source(path.stem, network, f"Weights of `{path.name}`, written by nasfit.", _told(told))
-
-
-def _told(metadata: Mapping[str, str]) -> Preparation | None:
-    """How a file of nasfit says that pictures are prepared; None where it does not."""
-    try:
-        mean, std = json.loads(metadata["mean"]), json.loads(metadata["std"])
-        classes = json.loads(metadata.get("classes", "null"))
-    except (KeyError, ValueError):
-        return None
-    names = tuple(map(str, classes)) if isinstance(classes, list) else None
-    return Preparation(tuple(mean), tuple(std), names)
+    return Source(path.stem, network, f"Weights of `{path.name}`, written by nasfit.", told_preparation(told))
 
 
 def _of_name(text: str, wanted: Wanted) -> Source:
@@ -167,7 +158,11 @@ def _of_name(text: str, wanted: Wanted) -> Source:
     name = text if fitting.width in (None, 1.0) else f"{text}-x{fitting.width:g}"
     if made.source is None:
         return _untrained(name, made.network.eval())
-    preparation = Preparation(made.mean, made.std) if made.source != "nasfit" else _told(made.metadata or {})
+    preparation = (
+        Preparation(made.mean, made.std, crop=made.crop)
+        if made.source != "nasfit"
+        else told_preparation(made.metadata or {})
+    )
     origin = f"The published {text}, weights of {made.source}."
     fresh = ("The last layer is fresh and has to be trained.",) if wanted.new_classifier else ()
     on = "ImageNet" if made.source != "nasfit" and made.network.architecture.classes == 1000 else None

@@ -88,7 +88,8 @@ def run(asked: Asked, *, as_json: bool) -> None:
     """Writes file and card, and prints what they are. Raises NasfitError for what the user can mend."""
     source = source_of(asked.source, asked.wanted)
     network = source.network.architecture
-    data = source.data if asked.data is None else test_pictures(asked.data, network.resolution)
+    crop = 1.0 if source.preparation is None else source.preparation.crop
+    data = source.data if asked.data is None else test_pictures(asked.data, network.resolution, crop)
     _require_fitting(source, data, asked.data)
     preparation = replace(_preparation(source, data), inside=asked.preprocessing == "inside")
     images_NHWC = None if data is None else np.array(data.train.images_NHWC[:CALIBRATION_PICTURES])
@@ -147,7 +148,7 @@ def _accuracies(
 ) -> dict[str, float]:
     """Of the network in float32, and of the file where that computes otherwise."""
     if data is None or not source.trained:
-        return {}
+        return dict(source.tested) if asked.precision == "fp32" else {}
     shown = f"{data.name}, {len(data.test):,} test pictures"
     print(f"testing on {len(data.test):,} pictures ...", file=sys.stderr)
     before = accuracy(source.network, data.test, mean=preparation.mean, std=preparation.std)
@@ -188,6 +189,7 @@ def _card(
             files=(CardFile(file.name, asked.model_format, asked.precision, len(made.content), made.parity, seen),),
             mean=preparation.mean,
             std=preparation.std,
+            crop=preparation.crop,
             inside=preparation.inside,
             classes=preparation.classes,
             data=source.trained_on,

@@ -158,8 +158,10 @@ def _tested(rows: Sequence[Reproduced], files: Mapping[str, Path], source: str |
         for row in rows
         if row.row.key in files
     }
+    crops = {one.crop for one in made.values()}
     print(f"decoding {source} at {_RESOLUTION} px ...", file=sys.stderr)
-    data = test_pictures(source, _RESOLUTION)
+    data_of = {crop: test_pictures(source, _RESOLUTION, crop) for crop in crops}
+    data = next(iter(data_of.values()))
     classes = next(iter(made.values())).network.architecture.classes
     if len(data.classes) != classes:
         raise UsageError(
@@ -168,7 +170,7 @@ def _tested(rows: Sequence[Reproduced], files: Mapping[str, Path], source: str |
     tested: dict[str | None, float] = {}
     for key, one in made.items():
         print(f"testing {key} on {len(data.test):,} pictures ...", file=sys.stderr)
-        tested[key] = accuracy(one.network, data.test, mean=one.mean, std=one.std)
+        tested[key] = accuracy(one.network, data_of[one.crop].test, mean=one.mean, std=one.std)
     return [replace(row, accuracy=tested.get(row.row.key)) for row in rows]
 
 

@@ -41,10 +41,10 @@ class CardLatency:
 class ModelCard:
     """What a card tells. Whatever is None is said to be unknown.
 
-    origin: where the network comes from, one sentence. preprocessing: how a picture becomes the input, one sentence.
-    inside: whether the files do that themselves. mean, std: per channel, of pixels in 0..1. data: what it was trained
-    on. recipe: how. accuracies: what was tested on what -> top-1, 0 to 1. weights: file beside the card. licence: of
-    the weights, an SPDX name where it has one.
+    origin: where the network comes from, one sentence. mean, std: per channel, of pixels in 0..1. crop: side of the
+    centre square that it looks at, as a share of a picture's shorter side. inside: whether the files normalise. data:
+    what it was trained on. recipe: how. accuracies: what was tested on what -> top-1, 0 to 1. weights: file beside the
+    card. licence: of the weights, an SPDX name where it has one.
     """
 
     name: str
@@ -53,6 +53,7 @@ class ModelCard:
     files: tuple[CardFile, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    crop: float = 1.0
     inside: bool = False
     classes: tuple[str, ...] | None = None
     data: str | None = None
@@ -122,7 +123,8 @@ def _latency(latency: CardLatency | None) -> Iterator[str]:
 
 def _use(card: ModelCard) -> Iterator[str]:
     network, file = card.architecture, card.files[0]
-    yield "A picture's centre square, brought to the input's size" + (
+    share = "" if card.crop == 1 else f" ({card.crop:g} of its shorter side)"
+    yield f"A picture's centre square{share}, brought to the input's size" + (
         "; the file normalises it." if card.inside else ", each channel normalised."
     )
     if file.model_format not in _RUN:
@@ -133,7 +135,9 @@ def _use(card: ModelCard) -> Iterator[str]:
     yield from _RUN[file.model_format][0]
     yield ""
     yield f'picture = Image.open("picture.jpg").convert("{"RGB" if network.channels == 3 else "L"}")'
-    yield f"picture = ImageOps.fit(picture, ({network.resolution}, {network.resolution}), Image.Resampling.BICUBIC)"
+    bleed = "" if card.crop == 1 else f", bleed={(1 - card.crop) / 2:g}"
+    side = network.resolution
+    yield f"picture = ImageOps.fit(picture, ({side}, {side}), Image.Resampling.BICUBIC{bleed})"
     yield f"pixels = np.asarray(picture, np.float32).reshape(1, {network.resolution}, {network.resolution}, -1)"
     yield f"image = np.asarray({scaled}, np.float32)"
     yield from (line.replace("FILE", file.name) for line in _RUN[file.model_format][1])

@@ -22,6 +22,7 @@ _WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 class Created:
     """A network and how its pictures are prepared: mean and std per channel, of pixels in 0..1.
 
+    crop: side of the centre square that it looks at, as a share of a picture's shorter side.
     source: whose weights they are: `torchvision`, `timm`, `timm with TensorFlow's weights`, `nasfit`, or None of fresh
     ones. metadata: what a file of nasfit says about itself.
     """
@@ -29,6 +30,7 @@ class Created:
     network: Network
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    crop: float = 1.0
     source: str | None = None
     metadata: Mapping[str, str] | None = None
 
@@ -103,7 +105,7 @@ def created(
     network.load_state_dict(file.fitting(values, wanted, new_classifier))
     if form is None:
         return Created(network, source="nasfit", metadata=metadata)
-    return Created(network, form.mean, form.std, file.library)
+    return Created(network, form.mean, form.std, form.crop, file.library)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ class Form:
     """How a library writes one network.
 
     names: of its modules, for an architecture. bn_epsilon: that its weights were trained with. same_padding: whether it
-    pads by TensorFlow's `SAME` rule. mean, std: per channel, of pixels in 0..1. architecture: the network as this
-    library has it, where that is another than published.
+    pads by TensorFlow's `SAME` rule. mean, std: per channel, of pixels in 0..1. crop: share of a picture's shorter side
+    that its evaluation looks at. architecture: the network as this library has it, where that is not as published.
     """
 
     names: Callable[[Architecture], list[str]]
@@ -33,6 +33,7 @@ class Form:
     same_padding: bool = False
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    crop: float = 0.875
     architecture: Callable[[Architecture], Architecture] = lambda network: network
 
 

@@ -24,7 +24,7 @@ from nasfit.training.pace import PRECISIONS, Pace, bf16_in_hardware
 from nasfit.training.ranks import ALONE, Ranks, joined_ranks
 from nasfit.training.recipe import AUGMENTED_PASSES, Recipe, recipe_for
 from nasfit.training.schedules import Schedule
-from nasfit.training.shipping import CHECKED_PICTURES, Preparation, Shipped, file_accuracy, shipped
+from nasfit.training.shipping import CHECKED_PICTURES, Preparation, Shipped, file_accuracy, shipped, told_preparation
 from nasfit.training.starting import start_from
 from nasfit.training.stopping import StopRule
 from nasfit.training.training_events import Began, Completed, EpochEnded, Saved, Stepped, TrainingEvent
@@ -97,6 +97,7 @@ __all__ = [
     "shipped_file",
     "start_from",
     "stored_side",
+    "told_preparation",
     "train",
     "training_speed",
     "zero_cost_scores",

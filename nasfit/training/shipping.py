@@ -6,6 +6,7 @@ Shapes: B or N pictures, C channels, H and W pixels.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from nasfit.training.batches import as_images, normalised
 
 CHECKED_PICTURES = 16
 _BATCH = 256
+_CROP = re.compile(r"centre, (0\.\d+|1) of the shorter side")
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class Preparation:
     """How a picture becomes the file's input, and what the logits stand for.
 
     mean, std: per channel, of pixels in 0..1. classes: their names in the order of the logits; None where nobody tells.
-    inside: whether the file normalises by itself and takes pixels of 0 to 255.
+    crop: side of the centre square that the network looks at, as a share of a picture's shorter side. inside: whether
+    the file normalises by itself and takes pixels of 0 to 255.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...] | None = None
+    crop: float = 1.0
     inside: bool = False
 
     def inputs(self, images_BCHW: Tensor) -> Tensor:
@@ -49,6 +53,8 @@ class Preparation:
     def metadata(self) -> dict[str, str]:
         """For the file: lists are JSON texts."""
         told = {} if self.classes is None else {"classes": json.dumps(self.classes, ensure_ascii=False)}
+        if self.crop != 1:
+            told["crop"] = f"centre, {self.crop:g} of the shorter side"
         if self.inside:
             return {**told, "input": "float32, pixel 0 to 255; the file normalises"}
         return {
@@ -57,6 +63,18 @@ class Preparation:
             "mean": json.dumps(self.mean),
             "std": json.dumps(self.std),
         }
+
+
+def told_preparation(metadata: Mapping[str, str]) -> Preparation | None:
+    """How a file of nasfit says that its pictures are prepared, normalised outside; None where it does not."""
+    try:
+        mean, std = json.loads(metadata["mean"]), json.loads(metadata["std"])
+        classes = json.loads(metadata.get("classes", "null"))
+    except (KeyError, ValueError):
+        return None
+    crop = _CROP.fullmatch(metadata.get("crop", ""))
+    names = tuple(map(str, classes)) if isinstance(classes, list) else None
+    return Preparation(tuple(mean), tuple(std), names, float(crop[1]) if crop else 1.0)
 
 
 @dataclass(frozen=True)
@@ -81,7 +99,7 @@ def shipped(
 ) -> Shipped:
     """Writes the network in evaluation mode as a file and compares both.
 
-    shape: (C, H, W) of a picture. inputs_BCHW: training pictures as the file takes them, see `Preparation.inputs`, which
+    shape: (C, H, W) of a picture. inputs_BCHW: training pictures as `Preparation.inputs` gives them, which
     int8 is calibrated on and the file is checked with; None checks with noise. told: further metadata. Raises
     TrialFailure where file and network differ, UsageError for int8 without pictures, and as `export_model` does.
     """

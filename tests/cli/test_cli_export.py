@@ -137,6 +137,8 @@ def test_weights_of_torchvision_with_other_classes(run: Run, pictures: Path) -> 
     assert document["remarks"] == ["The last layer is fresh and has to be trained."]
     assert Architecture.parse(document["architecture"]).classes == 3
     told = read_metadata(Path(document["file"]).read_bytes())
+    assert told["crop"] == "centre, 0.875 of the shorter side"
+    assert "Image.Resampling.BICUBIC, bleed=0.0625)" in Path(document["card"]).read_text()
     assert json.loads(told["mean"]) == [0.485, 0.456, 0.406]
     assert json.loads(told["classes"]) == ["blue", "green", "red"]
 
@@ -158,12 +160,14 @@ def test_a_finished_training_is_a_source(run: Run) -> None:
     save_network(network, Path("full/best.safetensors"))
     save_network(network, Path("net.safetensors"), told)
     exported(run, "net.safetensors", "--format", "onnx", "--out", "full/model.onnx")
-    result = {"weights": "best.safetensors", "files": {"onnx": "model.onnx"}, "recipe": "quick", "epochs": 2.0}
+    result: dict[str, Any] = {"weights": "best.safetensors", "files": {"onnx": "model.onnx"}, "recipe": "quick"}
+    result |= {"epochs": 2.0, "test": {"accuracy": 0.625, "pictures": 80}}
     Path("full/result.json").write_text(json.dumps({**result, "pictures": 600}))
     document = exported(run, "full")
     assert document["file"] == "full.tflite"
     assert json.loads(read_metadata(Path("full.tflite").read_bytes())["classes"]) == ["a", "b", "c"]
     assert "| recipe | quick, 2 epochs of 600 pictures |" in Path("full.md").read_text()
+    assert "| 80 test pictures of its data | 62.50 % |" in Path("full.md").read_text()
     Path("full/result.json").write_text("{}")
     code, _, err = run("export", "full")
     assert code == 2

@@ -10,7 +10,7 @@ from nasfit.cli.measurement_text import condition_lines
 from nasfit.devices import Description
 from nasfit.errors import TrialFailure
 from nasfit.latency import Measurement
-from nasfit.report.paper_tables import STUDIES
+from nasfit.report.paper_tables import STUDIES, STUDY
 from nasfit.report.wording import digits
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def study_lines() -> Iterator[str]:
     yield "The same questions asked of your pictures and device (DATA, T: yours; the others change the first line):"
     width = max(map(len, STUDIES))
     for what, options in STUDIES.items():
-        yield f"  {what:<{width}}  nasfit search DATA --target-ms T --strategy ppo-paper {options}"
+        yield f"  {what:<{width}}  {STUDY} {options}"
 
 
 def _millions(value: float | None) -> str:

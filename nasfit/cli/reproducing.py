@@ -18,7 +18,7 @@ from nasfit.devices import Description
 from nasfit.errors import TrialFailure, UnknownNameError, UsageError
 from nasfit.latency import THOROUGH, Measurement, Timing
 from nasfit.models import created
-from nasfit.report.paper_tables import ABLATION, COCO, IMAGENET, SCALED_SIDES, SCALED_WIDTHS, STUDIES, PaperRow
+from nasfit.report.paper_tables import ABLATION, COCO, IMAGENET, SCALED_SIDES, SCALED_WIDTHS, STUDIES, STUDY, PaperRow
 from nasfit.search.measuring import Instrument
 from nasfit.training import accuracy
 
@@ -90,7 +90,11 @@ def run(asked: Asked, *, as_json: bool) -> None:
         rows = [replace(row, latency=latencies.get(str(row.row.architecture))) for row in rows]
     if as_json:
         document: dict[str, Any] = {"table": asked.table, "rows": [row.as_json() for row in rows]}
-        document |= {"studies": STUDIES} if asked.table == "ablation" else {}
+        document |= (
+            {"studies": {what: f"{STUDY} {more}" for what, more in STUDIES.items()}}
+            if asked.table == "ablation"
+            else {}
+        )
         print(json.dumps({**document, **_conditions(description)}, indent=1))
         return
     for line in table_lines(asked.table, rows, description):

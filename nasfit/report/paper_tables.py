@@ -93,10 +93,11 @@ KINDS = (
 )
 ABLATION = (*GOALS, *KINDS[1:])
 
-# What to search to see each idea's worth; DATA, T stand for the user's own. The first is the search that they change.
+# What to search to see each idea's worth: options after `STUDY`. The first is the search that the others change.
+STUDY = "nasfit search DATA --target-ms T --strategy ppo-paper --prune 0"
 STUDIES: Mapping[str, str] = {
     "as published": "--space mnasnet",
-    "single objective: accuracy alone": "--space mnasnet --alpha 0 --beta 0 --prune 0",
+    "single objective: accuracy alone": "--space mnasnet --alpha 0 --beta 0",
     "the limit as a hard bound": "--space mnasnet --reward hard",
     "no squeeze-and-excitation": "--space mnasnet-no-se",
     "one kind of layer: MBConv3 3x3": "--space mnasnet-mbconv3-k3",

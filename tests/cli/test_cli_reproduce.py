@@ -16,7 +16,7 @@ from nasfit.architecture import Architecture
 from nasfit.cli import reproducing
 from nasfit.latency import Timing
 from nasfit.models import create_model, save_network
-from nasfit.report.paper_tables import IMAGENET, STUDIES, PaperRow
+from nasfit.report.paper_tables import IMAGENET, STUDIES, STUDY, PaperRow
 from nasfit.search import Settings
 from nasfit.study import Study
 from nasfit.tasks import ClassificationData, Split, from_arrays
@@ -142,8 +142,8 @@ def searched(run: Run, monkeypatch: pytest.MonkeyPatch, options: str) -> Setting
     """What the printed command asks for."""
     kept: list[Settings] = []
     monkeypatch.setattr("nasfit.cli.searching.run", lambda settings, *_, **__: kept.append(settings))
-    arguments = f"search DATA --target-ms 1 --strategy ppo-paper {options}"
-    code, _, err = run(*shlex.split(arguments))
+    command = f"{STUDY} {options}".replace(" T ", " 1 ").removeprefix("nasfit ")
+    code, _, err = run(*shlex.split(command))
     assert code == 0, err
     return kept[0]
 
@@ -154,7 +154,7 @@ def test_every_printed_study_is_a_search_of_its_own(run: Run, monkeypatch: pytes
     assert len({str(settings) for settings in found}) == len(STUDIES)
     assert {settings.space for settings in found} >= {"mnasnet-no-se", "mnasnet-flat", "mnasnet-mbconv6-k5"}
     for options in STUDIES.values():
-        assert f"--strategy ppo-paper {options}\n" in text
+        assert f"{STUDY} {options}\n" in text
 
 
 @pytest.mark.slow
@@ -163,7 +163,7 @@ def test_every_printed_study_is_a_search_of_its_own(run: Run, monkeypatch: pytes
 def test_a_printed_study_runs_to_its_end(run: Run, tmp_path: Path, what: str) -> None:
     study = tmp_path / "study"
     code, _, err = run(
-        *("search", "fashion-mnist-small", "--target-ms", 1, "--strategy", "ppo-paper", *shlex.split(STUDIES[what])),
+        *("search", "fashion-mnist-small", "--target-ms", 1, *shlex.split(f"--strategy ppo-paper {STUDIES[what]}")),
         *("--budget", "90s", "--max-trials", 4, "--pictures", 1000, "--width", 0.35, "--study", study),
     )
     assert code == 0, err

@@ -1,5 +1,7 @@
 """Architecture -> `torch.nn.Module`."""
 
+from nasfit.models.default_boxes import default_boxes
+from nasfit.models.detector_network import DetectorNetwork, as_ssd, build_detector, flattened
 from nasfit.models.inheriting import Inheritance, inherited, require_kin
 from nasfit.models.network import (
     BN_EPSILON,
@@ -17,12 +19,17 @@ from nasfit.models.network import (
 __all__ = [
     "BN_EPSILON",
     "BN_MOMENTUM",
+    "DetectorNetwork",
     "Inheritance",
     "MobileLayer",
     "Network",
     "SqueezeExcitation",
+    "as_ssd",
     "build",
+    "build_detector",
     "calm",
+    "default_boxes",
+    "flattened",
     "inherited",
     "initialise",
     "madds_count",

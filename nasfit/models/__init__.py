@@ -1,7 +1,7 @@
 """Architecture -> `torch.nn.Module`."""
 
 from nasfit.models.default_boxes import default_boxes
-from nasfit.models.detector_network import DetectorNetwork, as_ssd, build_detector, flattened
+from nasfit.models.detector_network import DetectorNetwork, as_ssd, build_detector, decoded, flattened
 from nasfit.models.inheriting import Inheritance, inherited, require_kin
 from nasfit.models.network import (
     BN_EPSILON,
@@ -28,6 +28,7 @@ __all__ = [
     "build",
     "build_detector",
     "calm",
+    "decoded",
     "default_boxes",
     "flattened",
     "inherited",

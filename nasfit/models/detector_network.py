@@ -5,6 +5,7 @@ Shapes: B batch, C channels, H and W pixels, A default boxes, K classes and the 
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from functools import partial
 from itertools import pairwise
@@ -22,7 +23,9 @@ from nasfit.models.network import BN_EPSILON, BN_MOMENTUM, MobileLayer, Network,
 # Of torchvision's SSDLite: what detections must score, may overlap, and how many there may be.
 LEAST_SCORE, MOST_OVERLAP, MOST_DETECTIONS = 0.001, 0.55, 300
 CANDIDATES_PER_CLASS = 300
+# Of its box coder: offsets of centres and sides times these are what is predicted; sides grow e^LARGEST_GROWTH times.
 BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
+LARGEST_GROWTH = math.log(1000 / 16)
 _HEAD_STD = 0.03
 
 
@@ -123,11 +126,14 @@ class DefaultBoxes(nn.Module):
         return [self.boxes_A4] * len(maps[0])
 
 
-def as_ssd(network: DetectorNetwork, *, mean: tuple[float, ...], std: tuple[float, ...]) -> nn.Module:
+def as_ssd(
+    network: DetectorNetwork, *, mean: tuple[float, ...], std: tuple[float, ...], least_score: float = LEAST_SCORE
+) -> nn.Module:
     """torchvision's SSD around the network's own modules: trained or moved, both are.
 
     Takes pictures (3, H, W) in 0..1 of the detector's size, and in training their boxes in px and labels from 1; gives
     losses in training, detections in evaluation. mean, std: per channel, of values in 0..1.
+    least_score: of what is detected.
     """
     side = network.detector.resolution
     ssd: nn.Module = SSD(
@@ -138,7 +144,7 @@ def as_ssd(network: DetectorNetwork, *, mean: tuple[float, ...], std: tuple[floa
         image_mean=list(mean),
         image_std=list(std),
         head=network.head,
-        score_thresh=LEAST_SCORE,
+        score_thresh=least_score,
         nms_thresh=MOST_OVERLAP,
         detections_per_img=MOST_DETECTIONS,
         topk_candidates=CANDIDATES_PER_CLASS,
@@ -150,6 +156,18 @@ def flattened(outputs: tuple[Tensor, ...], classes: int) -> tuple[Tensor, Tensor
     """Offsets (B, A, 4) and logits (B, A, K) from what a `DetectorNetwork` gives; classes: K."""
     half = len(outputs) // 2
     return _joined(outputs[:half], 4), _joined(outputs[half:], classes)
+
+
+def decoded(network: DetectorNetwork, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Boxes (B, A, 4) in shares of the picture's sides, and scores (B, A, K) without the background.
+
+    Liu et al. 2016, equation 2, solved for the box: what files give before suppression.
+    """
+    offsets_BA4, logits_BAK = flattened(network(images_BCHW), network.detector.classes + 1)
+    boxes_A4 = torch.from_numpy(default_boxes(network.detector)).to(offsets_BA4)
+    centres = offsets_BA4[..., :2] / BOX_WEIGHTS[0] * boxes_A4[:, 2:] + boxes_A4[:, :2]
+    sides = (offsets_BA4[..., 2:] / BOX_WEIGHTS[2]).clamp(max=LARGEST_GROWTH).exp() * boxes_A4[:, 2:]
+    return torch.cat([centres - sides / 2, centres + sides / 2], dim=-1), logits_BAK.softmax(-1)[..., 1:]
 
 
 def _joined(maps: tuple[Tensor, ...], values: int) -> Tensor:

@@ -164,6 +164,53 @@ def proxy(
     run(settings, study, as_json=json_)
 
 
+@app.command("train-detector")
+def train_detector(
+    network: Annotated[
+        str, typer.Argument(metavar="NETWORK|STUDY", help="A published name, a text form, or a finished study.")
+    ],
+    data: Annotated[str, typer.Argument(help="Folder of Pascal VOC annotations or COCO files, or one COCO .json.")],
+    epochs: Annotated[float | None, typer.Option(help="Passes over the training pictures.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time for everything, instead of --epochs, such as 30m.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory of the training. Default: runs/NETWORK-on-DATA.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Backbone weights, .safetensors of a classification.")] = None,
+    resolution: Annotated[int, typer.Option(help="Side of the detector's input, px.")] = 320,
+    width: Annotated[float | None, typer.Option(help="Width multiplier of a published network.")] = None,
+    batch: Annotated[int, typer.Option(help="Pictures held at once.")] = 16,
+    accumulate: Annotated[int, typer.Option(help="Batches of one step.")] = 1,
+    lr: Annotated[float | None, typer.Option(help="Learning rate for 16 pictures a step.")] = None,
+    flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror half of the pictures.")] = True,
+    seed: options.Seed = 0,
+    device: Annotated[str, typer.Option(help=f"{DEVICE_HELP} `none` measures no latency.")] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
+    json_: Json = False,
+) -> None:
+    """Train a detector (SSDLite on a classification network), test it, export it, measure it.
+
+    Example: nasfit train-detector mnasnet-a1 ./cards --budget 30m
+    """
+    from nasfit.cli.detector_training import backbone_of, run, with_backbone
+    from nasfit.search.detector_settings import DetectorSettings
+
+    found = backbone_of(network, width)
+    settings = DetectorSettings(
+        architecture=found.architecture,
+        data=data,
+        resolution=resolution,
+        epochs=epochs,
+        budget_s=None if budget is None else seconds(budget),
+        weights=None if weights is None else str(weights),
+        batch=batch,
+        accumulate=accumulate,
+        rate=lr,
+        flip=flip,
+        seed=seed,
+        device=device,
+        engine=None if device == "none" else engine,
+    )
+    run(with_backbone(settings, found), out, found.name, as_json=json_)
+
+
 @studies.command("show")
 @app.command()
 def show(

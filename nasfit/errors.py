@@ -65,5 +65,9 @@ class TrialFailure(NasfitError):
     """One trial cannot be finished; its text becomes the reason of a FAILED trial and the search goes on."""
 
 
+class TrainingError(NasfitError):
+    """A full training that cannot go on, or a file of weights that does not fit the network."""
+
+
 class NasfitWarning(UserWarning):
     """A result that stands but deserves doubt."""

@@ -211,6 +211,49 @@ def train_detector(
     run(with_backbone(settings, found), out, found.name, as_json=json_)
 
 
+@app.command("search-detector")
+def search_detector(
+    data: Annotated[str, typer.Argument(help="Folder of Pascal VOC annotations or COCO files, or one COCO .json.")],
+    target_ms: Annotated[float, typer.Option(help="Limit on the detector's latency, ms.")],
+    trials: Annotated[int, typer.Option(help="Detectors tried; the same command with more goes on.")] = 40,
+    proxy_epochs: Annotated[float, typer.Option(help="Length of a trial's training.")] = 4.0,
+    weights: Annotated[
+        Path | None, typer.Option(help="Backbones inherit from this network of the space, .safetensors.")
+    ] = None,
+    device: options.Device = "local",
+    engine: options.Engine = "litert",
+    space: options.Space = "mnasnet-lean",
+    width: Annotated[float, typer.Option(help="Width multiplier of the space.")] = 1.0,
+    resolution: Annotated[int, typer.Option(help="Side of the detector's input, px.")] = 320,
+    batch: Annotated[int, typer.Option(help="Pictures held at once.")] = 16,
+    strategy: options.Strategy = "guided",
+    study: options.StudyPath = None,
+    seed: options.Seed = 0,
+    json_: Json = False,
+) -> None:
+    """Search for the detector that fits a device: mAP for accuracy, the detector's own latency for latency.
+
+    Example: nasfit search-detector ./cards --target-ms 20 --weights runs/first/models/found-1.safetensors
+    """
+    from nasfit.cli.detector_searching import run
+    from nasfit.search.detector_search import DetectorSearchSettings
+
+    settings = DetectorSearchSettings(
+        data=data,
+        target_ms=target_ms,
+        trials=trials,
+        proxy_epochs=proxy_epochs,
+        weights=None if weights is None else str(weights),
+        space=space,
+        width=width,
+        resolution=resolution,
+        batch=batch,
+        strategy=strategy,
+        seed=seed,
+    )
+    run(settings, study, device=device, engine=engine, as_json=json_)
+
+
 @studies.command("show")
 @app.command()
 def show(

@@ -59,7 +59,7 @@ def backbone_of(text: str, width: float | None) -> Backbone:
 
     Raises StudyError for a study without a result, UsageError and UnknownNameError for what is neither.
     """
-    if not (Path(text) / "study.sqlite").is_file():
+    if not Path(text).is_dir():
         architecture = architecture_named(text, Fitting(width=width))
         return Backbone(str(architecture), None, file_name(text) if "|" not in text else "network")
     with Study.open(Path(text), read_only=True) as study:
@@ -151,7 +151,8 @@ def _lines(result: DetectorResult, directory: Path) -> Iterator[str]:
     )
     yield f"parameters {result.parameters:,}, multiply-adds {result.madds:,}"
     if result.latency is not None:
-        yield f"latency   {result.latency['latency_ms']:.3g} ms ({result.latency['device']}, {result.latency['engine']})"
+        told = result.latency
+        yield f"latency   {told['latency_ms']:.3g} ms ({told['device']}, {told['engine']})"
     else:
         yield f"latency   not measured: {result.untold}"
     yield f"files     {', '.join(str(directory / file) for file in result.files.values())}"

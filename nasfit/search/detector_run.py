@@ -178,8 +178,10 @@ def _fitting_epochs(
     clock: Callable[[], float],
 ) -> float:
     """Epochs that a few steps and one evaluation promise for the time; at least one."""
-    course = replace(training.course, schedule=replace(training.course.schedule, steps=_PROBED_STEPS))
-    probe = replace(training, course=replace(course, steps_per_epoch=_PROBED_STEPS))
+    per_epoch = steps_per_epoch(data, recipe)
+    steps = min(_PROBED_STEPS, per_epoch)
+    course = replace(training.course, schedule=replace(training.course.schedule, steps=steps))
+    probe = replace(training, course=replace(course, steps_per_epoch=steps))
     began, speeds, stepped_at = clock(), [], clock()
     for event in full_training(probe, keep=lambda name, content: None):
         if isinstance(event, Stepped):
@@ -189,7 +191,6 @@ def _fitting_epochs(
             evaluation_s = clock() - stepped_at
             break
     step_s = recipe.batch * recipe.accumulate / max(speeds)
-    per_epoch = steps_per_epoch(data, recipe)
     trained_s = (left_s - (clock() - began)) * TRAINING_SHARE
     return max(1.0, round(trained_s / (per_epoch * step_s + evaluation_s), 2))
 

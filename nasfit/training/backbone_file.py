@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from torch import Tensor
@@ -38,6 +37,4 @@ def backbone_weights(file: Path, detector: Detector) -> tuple[dict[str, Tensor],
         raise TrainingError(
             f"{str(file)!r} has the weights of another network, {told['architecture']}; wanted is {detector.backbone}"
         )
-    if "mean" not in told or "std" not in told:
-        return tensors, Normalisation()
-    return tensors, Normalisation(tuple(json.loads(told["mean"])), tuple(json.loads(told["std"])))
+    return tensors, Normalisation.told(told)

@@ -102,6 +102,8 @@ def augmented_batches(dataset: Augmented, batches: Sequence[Sequence[Draw]], wor
         num_workers=workers,
         collate_fn=list,
         pin_memory=torch.cuda.is_available(),
+        # Its own, or each loader would take a number from the generator that trainings draw from.
+        generator=torch.Generator(),
     )
     yield from loader
 

@@ -58,6 +58,13 @@ class Normalisation:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
 
+    @classmethod
+    def told(cls, texts: Mapping[str, str]) -> Normalisation:
+        """That of a file which tells `mean` and `std` as JSON texts; ImageNet's where it does not."""
+        if "mean" not in texts or "std" not in texts:
+            return cls()
+        return cls(tuple(json.loads(texts["mean"])), tuple(json.loads(texts["std"])))
+
 
 def steps_per_epoch(data: DetectionData, recipe: DetectionRecipe) -> int:
     """Steps in which every training picture is shown once; what does not fill a step is left for another epoch."""
@@ -74,13 +81,14 @@ def detector_training(
     normalisation: Normalisation,
     backbone: Weights | None = None,
     workers: int = 0,
+    is_one_look: bool = False,
 ) -> Training[Batch]:
     """A detector with fresh heads, to be trained on the train split and chosen by its map on the validation split.
 
     backbone: weights of a classification network with the names they have there, see `backbone_weights`. workers:
-    processes that prepare batches. Its checkpoints hold the weights of a `DetectorNetwork`. Raises DataError where no
-    box of the validation split is marked, TrainingError for weights that do not fit, MissingExtraError without the
-    extra `detection`.
+    processes that prepare batches. is_one_look: weights are scored at the end alone, not after each epoch. Its
+    checkpoints hold the weights of a `DetectorNetwork`. Raises DataError where no box of the validation split is
+    marked, TrainingError for weights that do not fit, MissingExtraError without the extra `detection`.
     """
     require_coco_eval()
     if data.validation.table.crowd_M.all():
@@ -92,17 +100,17 @@ def detector_training(
     ssd = as_ssd(network, mean=normalisation.mean, std=normalisation.std)
     ssd.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     dataset = Augmented(str(data.directory), "train", detector.resolution, recipe.flip)
-    per_epoch = steps_per_epoch(data, recipe)
+    steps = max(1, round(recipe.epochs * steps_per_epoch(data, recipe)))
+    per_look = steps if is_one_look else steps_per_epoch(data, recipe)
 
     def batches(epoch: int, first: int) -> Iterator[Batch]:
-        shown = draws(len(data.train), epoch, per_epoch * recipe.accumulate, recipe.batch, seed)
+        shown = draws(len(data.train), epoch, per_look * recipe.accumulate, recipe.batch, seed)
         return augmented_batches(dataset, shown[first * recipe.accumulate :], workers)
 
     def evaluate(weights: nn.Module) -> dict[str, float]:
         scores = scores_on(weights, data.validation, data.classes, detector.resolution)
         return {"map": scores.map, "map_50": scores.map_50}
 
-    steps = max(1, round(recipe.epochs * per_epoch))
     rate = recipe.rate * recipe.batch * recipe.accumulate / RATE_PICTURES
     schedule = Schedule("cosine", rate, steps, int(recipe.warm_up * steps))
     return Training(
@@ -111,7 +119,7 @@ def detector_training(
         batches=batches,
         loss_of=detection_loss,
         evaluate=evaluate,
-        course=Course(schedule, per_epoch, recipe.batch, recipe.accumulate, recipe.average, chosen_by="map", seed=seed),
+        course=Course(schedule, per_look, recipe.batch, recipe.accumulate, recipe.average, chosen_by="map", seed=seed),
         described=described(detector, data.classes, normalisation),
     )
 

@@ -17,6 +17,7 @@ from nasfit.errors import DataError, TrainingError
 from nasfit.models import build
 from nasfit.tasks import DetectionData, load_detection
 from nasfit.training.backbone_file import backbone_weights
+from nasfit.training.checkpoints import read_tensors
 from nasfit.training.detection_batches import Augmented, Draw, draws
 from nasfit.training.detection_scoring import detections, scores_on
 from nasfit.training.detector_training import DetectionRecipe, Normalisation, detector_training, load_backbone
@@ -88,7 +89,9 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits(
     for stop in (1, 3, None):
         run(made(squares, **options), tmp_path / "parts", stop)
     for name in (LAST, BEST):
-        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        (whole, told), (parts, told_too) = (read_tensors(tmp_path / run / name) for run in ("whole", "parts"))
+        assert told == told_too and whole.keys() == parts.keys()
+        assert all(torch.equal(value, parts[key]) for key, value in whole.items())
 
 
 def test_equal_draws_show_equal_pictures(squares: DetectionData) -> None:
@@ -103,9 +106,10 @@ def test_equal_draws_show_equal_pictures(squares: DetectionData) -> None:
 def test_boxes_stay_on_what_they_mark(squares: DetectionData) -> None:
     """Whatever the crop, most of a box is lighter than what is outside all boxes."""
     dataset = Augmented(str(squares.directory), "train", 64, flip=True)
-    for seed in range(30):
+    for seed in range(12):
         image, target = dataset[Draw(seed % len(squares.train), seed)]
-        assert image.shape == (3, 64, 64) and 0 <= image.min() and image.max() <= 1
+        assert image.shape == (3, 64, 64)
+        assert image.min() >= 0 and image.max() <= 1
         boxes = target["boxes"]
         assert len(boxes) == len(target["labels"])
         assert ((boxes >= 0) & (boxes <= 64)).all()

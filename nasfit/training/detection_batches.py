@@ -53,7 +53,7 @@ class Augmented(Dataset[Sample]):
         image_SSC, boxes_M4, labels_M = self._split.picture(row)
         side = len(image_SSC)
         target = {
-            "boxes": tv_tensors.BoundingBoxes(  # type: ignore[call-overload]
+            "boxes": tv_tensors.BoundingBoxes(
                 torch.from_numpy(boxes_M4 * side).float(), format="XYXY", canvas_size=(side, side)
             ),
             "labels": torch.from_numpy(labels_M) + 1,

@@ -60,7 +60,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Detector]]:
 
 
 def _ms(detector: Detector) -> float:
-    return sum(block.filters for block in detector.backbone.blocks) / 120
+    return sum(block.filters for block in detector.backbone.blocks) / 105
 
 
 def test_slow_detectors_are_not_trained_and_the_best_is_handed_over(

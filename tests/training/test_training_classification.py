@@ -84,7 +84,7 @@ def data(side: int = 24) -> ClassificationData:
 def test_balanced_classes_weigh_the_same_in_all() -> None:
     weights = balancing(data())
     counts = np.bincount(data().train.labels_N)
-    assert torch.allclose(weights * torch.from_numpy(counts), torch.full((4,), 10.0, dtype=torch.float64))
+    assert torch.allclose(weights * torch.from_numpy(counts).float(), torch.tensor(10.0))
 
 
 def test_the_mean_of_classes_does_not_follow_the_frequent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,10 @@ import typer
 
 import nasfit
 from nasfit.cli import search_options as options
+from nasfit.cli import training_options
 from nasfit.cli.quantities import seconds
 from nasfit.cli.search_options import DEVICE_HELP, ENGINE_HELP
+from nasfit.cli.settings_file import Config, PrintConfig, config_lines
 from nasfit.errors import NasfitError
 
 app = typer.Typer(
@@ -27,26 +30,46 @@ app = typer.Typer(
 studies = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List studies, write their trials to files.")
 app.add_typer(studies, name="study")
 
+DEBUG = "--debug"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 def main() -> None:
-    """Runs the command line. Errors a user can mend end in one message and exit code 2, Ctrl-C in 130."""
+    """Runs the command line.
+
+    Errors a user can mend end in one message and exit code 2, others in one and 1, Ctrl-C in 130. `--debug` shows where
+    they come from.
+    """
     # Several BLAS threads make the small matrices of a predictor slower, many times so on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
-    except NasfitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except Exception as error:
+        sys.exit(_told(error))
+
+
+def _told(error: Exception) -> int:
+    """Says what went wrong; the exit code."""
+    if DEBUG in sys.argv[1:]:
+        traceback.print_exception(error)
+    if isinstance(error, NasfitError):
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    print(f"error: nasfit itself failed ({what}); what is recorded is kept", file=sys.stderr)
+    print(f"  nasfit {DEBUG} ... shows where, for a report of this fault", file=sys.stderr)
+    return 1
 
 
 @app.callback(invoke_without_command=True)
-def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show where an error comes from.")] = False,
+) -> None:
     if version:
         print(f"nasfit {nasfit.__version__}")
 
@@ -92,6 +115,9 @@ def search(
     seed: options.Seed = 0,
     workers: options.Workers = None,
     max_trials: options.MaxTrials = None,
+    config: Config = None,
+    print_config: PrintConfig = False,
+    dry_run: options.DryRun = False,
     json_: Json = False,
 ) -> None:
     """Search for the network that fits, train it, export it, and write a report.
@@ -100,7 +126,11 @@ def search(
     """
     from nasfit.cli.searching import run, settings_of
 
-    run(settings_of(context.params), study, store=store, ray=ray, as_json=json_)
+    settings = settings_of(context.params)
+    if print_config:
+        print("\n".join(config_lines(context)))
+        return
+    run(settings, study, store=store, ray=ray, dry_run=dry_run, as_json=json_)
 
 
 @app.command()
@@ -162,6 +192,42 @@ def proxy(
         workers=workers,
     )
     run(settings, study, as_json=json_)
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    network: training_options.Network,
+    data: options.Data,
+    recipe: training_options.Recipe = None,
+    epochs: training_options.Epochs = None,
+    budget: training_options.Budget = None,
+    batch: training_options.Batch = None,
+    accumulate: training_options.Accumulate = None,
+    lr: training_options.Rate = None,
+    resolution: training_options.Resolution = None,
+    width: training_options.Width = None,
+    pick: training_options.Pick = None,
+    weights: training_options.Weights = None,
+    balance: training_options.Balance = False,
+    pictures: options.Pictures = None,
+    stream: training_options.Stream = None,
+    device: training_options.Device = None,
+    precision: training_options.Precision = None,
+    compile_: training_options.Compile = False,
+    seed: options.Seed = 0,
+    checkpoint_every: training_options.CheckpointEvery = "60s",
+    out: training_options.Out = None,
+    dry_run: training_options.DryRun = False,
+    json_: Json = False,
+) -> None:
+    """Train a network fully, test it once, and export it.
+
+    Example: nasfit train runs/photos-5ms-seed0 ./photos --budget 2h
+    """
+    from nasfit.cli.training import asked, run
+
+    run(asked(context.params), out, only_plan=dry_run, as_json=json_)
 
 
 @app.command("train-detector")
@@ -269,6 +335,20 @@ def show(
     run(study, as_json=json_)
 
 
+@app.command()
+def compare(
+    studies: Annotated[list[Path], typer.Argument(help="Directories of two studies or more.")],
+    json_: Json = False,
+) -> None:
+    """Print what several studies came to, side by side, and what they were asked differently.
+
+    Example: nasfit compare runs/photos-5ms-seed0 runs/photos-5ms-seed1
+    """
+    from nasfit.cli.comparing import run
+
+    run(studies, as_json=json_)
+
+
 @studies.command("ls")
 def list_studies(
     directory: Annotated[Path, typer.Argument(help="Where to look, at any depth.")] = Path("runs"),
@@ -310,6 +390,36 @@ def to_optuna(
     from nasfit.cli.studies import to_optuna as run
 
     run(study, storage, name)
+
+
+@studies.command()
+def merge(
+    into: Annotated[Path, typer.Argument(help="Directory of the new study.")],
+    studies: Annotated[list[Path], typer.Argument(help="Directories of two studies or more.")],
+) -> None:
+    """Make one study of several that searched the same way: same data, device, limit, space, trial length.
+
+    Example: nasfit study merge runs/all runs/monday runs/tuesday
+    """
+    from nasfit.cli.studies import merge as run
+
+    run(into, studies)
+
+
+@studies.command("import-optuna")
+def import_optuna(
+    storage: Annotated[str, typer.Argument(help="Optuna's, such as sqlite:///optuna.db.")],
+    name: Annotated[str, typer.Argument(help="Of the Optuna study.")],
+    study: Annotated[Path, typer.Argument(help="Directory of the new study.")],
+    space: Annotated[str, typer.Option(help="That its parameters d00, d01, ... are points of.")] = "mnasnet-lean",
+) -> None:
+    """Make a study of an Optuna study's trials, to start a search from with --warm-start.
+
+    Example: nasfit study import-optuna sqlite:///optuna.db demo runs/earlier
+    """
+    from nasfit.cli.studies import import_optuna as run
+
+    run(storage, name, study, space)
 
 
 @app.command()

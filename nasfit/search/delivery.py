@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-import nasfit
 from nasfit.architecture import Architecture, count
 from nasfit.errors import TrialFailure
-from nasfit.export import RMS_TOLERANCE, check_parity, export_model
+from nasfit.export import RMS_TOLERANCE
 from nasfit.latency import THOROUGH, Candidate, Measurement, measure
 from nasfit.models import build
 from nasfit.search.entrants import Entrant
@@ -24,8 +22,8 @@ from nasfit.search.measuring import check_of
 from nasfit.search.patience import until_back
 from nasfit.search.result import Contender
 from nasfit.search.setup import Setup
+from nasfit.training import shipped_file
 
-CHECKED_PICTURES = 16
 # Read by every engine and converter, so always handed over beside the file that was timed.
 EXCHANGE_FORMAT = "onnx"
 
@@ -137,29 +135,9 @@ def _exported(
     setup: Setup, module: nn.Module, architecture: str, model_format: str, precision: str
 ) -> tuple[bytes, float]:
     """The file and its parity with the module on real pictures."""
-    data, pictures_BCHW = setup.data, setup.instrument.pictures_BCHW
+    pictures_BCHW = setup.instrument.pictures_BCHW
     assert pictures_BCHW is not None, "a search has pictures"
-    metadata = {
-        "nasfit": nasfit.__version__,
-        "architecture": architecture,
-        "classes": json.dumps(data.classes),
-        "input": "float32, (pixel / 255 - mean) / std",
-        "mean": json.dumps(data.mean),
-        "std": json.dumps(data.std),
-        "precision": precision,
-    }
-    content = export_model(
-        module,
-        (data.channels, data.resolution, data.resolution),
-        model_format=model_format,
-        precision=precision,
-        metadata=metadata,
-        calibration_BCHW=pictures_BCHW,
-    )
-    parity = check_parity(
-        module, content, pictures_BCHW[:CHECKED_PICTURES], model_format=model_format, precision=precision
-    )
-    return content, parity
+    return shipped_file(module, architecture, setup.data, pictures_BCHW, model_format=model_format, precision=precision)
 
 
 def _written(setup: Setup, weights: str, model_format: str, precision: str, content: bytes) -> str:

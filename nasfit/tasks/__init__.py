@@ -12,8 +12,9 @@ from nasfit.tasks.detection_loading import load_detection
 from nasfit.tasks.loading import MAX_RESOLUTION, MIN_RESOLUTION, NAMES, find, load
 from nasfit.tasks.mean_average_precision import DetectionScores, mean_average_precision, require_coco_eval
 from nasfit.tasks.metric import LABEL_SMOOTHING, LOSS, top1
-from nasfit.tasks.pixels import Gathered, Images, Labels, Pixels
-from nasfit.tasks.saved import open_saved, save
+from nasfit.tasks.pixels import Draws, Gathered, Images, Labels, One, Pixels, bringing, centred
+from nasfit.tasks.saved import locked, open_saved, save
+from nasfit.tasks.sources import Nature
 
 __all__ = [
     "LABEL_SMOOTHING",
@@ -25,18 +26,24 @@ __all__ = [
     "DetectionData",
     "DetectionScores",
     "DetectionSplit",
+    "Draws",
     "Found",
     "Gathered",
     "Images",
     "Labels",
     "Marked",
+    "Nature",
+    "One",
     "Pixels",
     "Split",
+    "bringing",
+    "centred",
     "find",
     "from_arrays",
     "joined",
     "load",
     "load_detection",
+    "locked",
     "mean_average_precision",
     "open_detection",
     "open_saved",

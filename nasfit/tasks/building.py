@@ -90,8 +90,8 @@ def _size(root: Path, listing: Listing, wanted: Wanted) -> int:
     return CHECKED_PX
 
 
-def own_resolution(listing: Listing) -> int:
-    """The largest shorter side, 24 to 64 px, of pictures that are all small; 64 px where one is larger."""
+def own_resolution(listing: Listing, up_to: int = LARGEST_OWN) -> int:
+    """The largest shorter side, 24 to `up_to` px, of pictures that are all small; `up_to` where one is larger."""
     largest = SMALLEST
     with quiet_pillow():
         for picture in listing:
@@ -100,8 +100,8 @@ def own_resolution(listing: Listing) -> int:
             except OSError:  # decoding names the reason later
                 continue
             largest = max(largest, side or 0)
-            if largest >= LARGEST_OWN:
-                return LARGEST_OWN
+            if largest >= up_to:
+                return up_to
     return largest
 
 

@@ -126,6 +126,16 @@ def fit_arrays(images_NHWC: Images, resolution: int) -> Images:
     return np.stack(rows).reshape(len(rows), resolution, resolution, images_NHWC.shape[3])
 
 
+def cut(image_HWC: Images, side: int, draws: Draws | None = None) -> Images:
+    """A square picture, or with `draws` the part of it that `window_of` says, at `side` px; channels 1 or 3 stay."""
+    high, wide, channels = image_HWC.shape
+    if draws is None and (high, wide) == (side, side):
+        return image_HWC
+    image = Image.fromarray(image_HWC[:, :, 0] if channels == 1 else image_HWC)
+    box = _centre(image.size) if draws is None else window_of(wide, high, draws)
+    return np.asarray(_fitted(image, side, box)).reshape(side, side, channels)
+
+
 def as_rgb(image: Image.Image) -> Image.Image:
     """Any mode of Pillow's as 8-bit RGB: 16 bits scaled, transparency composited on white."""
     if image.mode.startswith("I"):

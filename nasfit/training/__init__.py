@@ -2,7 +2,19 @@
 
 from nasfit.training.batches import as_images, normalised
 from nasfit.training.checkpoints import packed_weights, read_weights
-from nasfit.training.deployed_file import CALIBRATION_PICTURES, calibration_pictures, deployed_accuracy
+from nasfit.training.classification_training import (
+    Setting,
+    classification_training,
+    described,
+    fitted,
+    fresh_network,
+    metrics,
+    planned_seconds,
+    seconds_per_step,
+    seen_in_evaluation,
+)
+from nasfit.training.deployed_file import CALIBRATION_PICTURES, calibration_pictures, deployed_accuracy, shipped_file
+from nasfit.training.full_plan import FullPlan, Wishes, full_plan, stored_side
 from nasfit.training.full_recipe import FULL_RECIPES, FullRecipe, fitting_recipe, full_recipe
 from nasfit.training.full_training import BEST, LAST, Course, Training, full_training
 from nasfit.training.job import TrainingJob, TrainingResult, run_training, training_speed
@@ -12,6 +24,7 @@ from nasfit.training.pace import PRECISIONS, Pace, bf16_in_hardware
 from nasfit.training.ranks import ALONE, Ranks, joined_ranks
 from nasfit.training.recipe import AUGMENTED_PASSES, Recipe, recipe_for
 from nasfit.training.schedules import Schedule
+from nasfit.training.starting import start_from
 from nasfit.training.stopping import StopRule
 from nasfit.training.training_events import Began, Completed, EpochEnded, Saved, Stepped, TrainingEvent
 from nasfit.training.zero_cost import SCORES, zero_cost_scores
@@ -31,12 +44,14 @@ __all__ = [
     "Completed",
     "Course",
     "EpochEnded",
+    "FullPlan",
     "FullRecipe",
     "Pace",
     "Ranks",
     "Recipe",
     "Saved",
     "Schedule",
+    "Setting",
     "Stepped",
     "StopRule",
     "Trained",
@@ -44,25 +59,38 @@ __all__ = [
     "TrainingEvent",
     "TrainingJob",
     "TrainingResult",
+    "Wishes",
     "ZeroCostJob",
     "accuracy",
     "as_images",
     "best_device",
     "bf16_in_hardware",
     "calibration_pictures",
+    "classification_training",
     "deployed_accuracy",
+    "described",
+    "fitted",
     "fitting_recipe",
+    "fresh_network",
+    "full_plan",
     "full_recipe",
     "full_training",
     "joined_ranks",
     "made_optimizer",
+    "metrics",
     "normalised",
     "packed_weights",
+    "planned_seconds",
     "predict",
     "read_weights",
     "recipe_for",
     "run_training",
     "run_zero_cost",
+    "seconds_per_step",
+    "seen_in_evaluation",
+    "shipped_file",
+    "start_from",
+    "stored_side",
     "train",
     "training_speed",
     "zero_cost_scores",

@@ -2,12 +2,16 @@
 
     python benchmarks/faults.py                 # 200 faults: most of an hour
     python benchmarks/faults.py --quick --json  # 3 faults
+    python benchmarks/faults.py --on SMALL_DISK --faketime /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1
+    python benchmarks/faults.py --store postgresql://me@/db --restart 'pg_ctl restart -D ...'
 
 A search of the shipped pictures runs as two processes, one that drives and one that helps. At random moments (seeded)
-one thing happens: the driver, the helper or a training process is killed, the driver is asked to end, one of the two
-stands still for a while, the study is copied. Who has ended is started again by the same command. After each fault the
-study is read: every trial that was finished before must be there unchanged (or it is lost), no network may be trained
-by two trials (twice), and a copy must open. In the end the search comes to its result.
+one thing happens: the driver, the helper, both, a training process or the engine that measures is killed, the driver is
+asked to end, one of the two stands still for a while, somebody locks the tables, the study is copied. Where they can be
+had, more: the disk under --on is filled up (below 2 GB only), both processes' clock jumps by up to days (with
+libfaketime), the database restarts. Who has ended is started again by the same command, after a death of both two at
+once. After each fault the study is read: every trial that was finished before must be there unchanged (or it is lost),
+no network may be trained by two trials (twice), and a copy must open. In the end the search comes to its result.
 """
 
 from __future__ import annotations
@@ -15,15 +19,17 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import nullcontext, redirect_stdout, suppress
+from contextlib import closing, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 
 from facts import document
@@ -32,15 +38,21 @@ from nasfit.errors import StudyError
 from nasfit.study import Study, Trial, TrialState
 
 FINISHED = tuple(state for state in TrialState if state is not TrialState.RUNNING)
-MOST_S, STILL_S = 6.0, 3.0  # to the next fault; that a process stands still
+MOST_S, STILL_S = 6.0, 3.0  # to the next fault; that a process stands still, a lock is held, a disk is full
+SMALL_BYTES = 2_000_000_000
+DAYS = 3
 Trials = dict[int, Trial]
 
 
 def main() -> None:
     """Runs a search, harms it, counts."""
     options = _options()
-    with tempfile.TemporaryDirectory() as place, redirect_stdout(sys.stderr) if options.json else nullcontext():
-        search = Search(Path(place) / "study", Path(place) / "log")
+    with (
+        tempfile.TemporaryDirectory(dir=options.on) as place,
+        tempfile.TemporaryDirectory() as beside,
+        redirect_stdout(sys.stderr) if options.json else nullcontext(),
+    ):
+        search = Search(Path(place) / "study", Path(beside), options)
         try:
             found = _harmed(search, options.faults, random.Random(options.seed))
         finally:
@@ -53,6 +65,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--on", type=Path, help="directory of a small disk to fill up")
+    parser.add_argument("--faketime", type=Path, help="libfaketime, to have clocks jump")
+    parser.add_argument("--store", help="address of a PostgreSQL database that keeps the study")
+    parser.add_argument("--restart", help="command that restarts that database")
     parser.add_argument("--quick", action="store_true", help="3 faults")
     parser.add_argument("--json", action="store_true", help="print every figure as JSON, the lines to stderr")
     options = parser.parse_args()
@@ -64,8 +80,10 @@ def _options() -> argparse.Namespace:
 class Search:
     """The same command twice, on one study."""
 
-    def __init__(self, path: Path, log: Path) -> None:
-        self.path, self._log = path, log
+    def __init__(self, path: Path, beside: Path, options: argparse.Namespace) -> None:
+        self.path, self.options = path, options
+        self.clock = beside / "clock"
+        self._log = beside / "log"
         self.running: list[subprocess.Popen[bytes]] = []
 
     def keep_running(self) -> None:
@@ -91,11 +109,25 @@ class Search:
 
     def worker(self, draw: random.Random) -> int | None:
         """A training process of one of the two."""
-        pids = []
+        pids = [pid for pid in self._children() if not _measures(pid)]
+        return draw.choice(pids) if pids else None
+
+    def engine(self) -> int | None:
+        """The process that measures, once there is one; None where none comes for a while."""
+        until = time.monotonic() + 2 * MOST_S
+        while time.monotonic() < until:
+            for pid in self._children():
+                if _measures(pid):
+                    return pid
+            time.sleep(0.02)
+        return None
+
+    def _children(self) -> list[int]:
+        pids: list[str] = []
         for process in self.running:
             with suppress(OSError):
                 pids += Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        return int(draw.choice(pids)) if pids else None
+        return [int(pid) for pid in pids]
 
     def finished(self) -> Trials:
         """What the study has."""
@@ -118,8 +150,15 @@ class Search:
         options = "--target-ms 3 --width 0.35 --strides early --proxy-images 400 --proxy-wish 0 --workers 1 --seed 1 "
         options += f"--strategy evolution --budget {budget} --study {self.path}"
         call = [sys.executable, "-c", "from nasfit.cli import main; main()", "search", "fashion-mnist-small"]
+        call += [*options.split(), *(["--store", self.options.store] if self.options.store else [])]
+        environment = dict(os.environ)
+        if self.options.faketime:
+            self.clock.touch()
+            # Read anew at every look at the clock; the one that never goes back is left alone.
+            environment |= {"LD_PRELOAD": str(self.options.faketime), "FAKETIME_TIMESTAMP_FILE": str(self.clock)}
+            environment |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         with self._log.open("ab") as log:
-            return subprocess.Popen([*call, *options.split()], stdout=log, stderr=log)
+            return subprocess.Popen(call, stdout=log, stderr=log, env=environment)
 
 
 def _harmed(search: Search, number: int, draw: random.Random) -> dict[str, object]:
@@ -127,12 +166,13 @@ def _harmed(search: Search, number: int, draw: random.Random) -> dict[str, objec
     tried: Counter[str] = Counter()
     lost = twice = unreadable = 0
     known: Trials = {}
+    faults = _possible(search.options)
     for fault in range(number):
         search.keep_running()
         time.sleep(draw.uniform(0, MOST_S))
-        name = draw.choice(list(FAULTS))
+        name = draw.choice(list(faults))
         before = search.finished()
-        readable = FAULTS[name](search, draw)
+        readable = faults[name](search, draw)
         after = search.finished()
         tried[name] += 1
         lost += sum(after.get(place) != trial for place, trial in {**known, **before}.items())
@@ -171,11 +211,47 @@ def _end_driver(search: Search, draw: random.Random) -> bool:
     return _signalled(search.driver, signal.SIGTERM)
 
 
+def _kill_both(search: Search, draw: random.Random) -> bool:
+    for process in search.running:
+        _signalled(process, signal.SIGKILL)
+    return True
+
+
 def _kill_worker(search: Search, draw: random.Random) -> bool:
-    pid = search.worker(draw)
-    if pid is not None:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    return _killed(search.worker(draw))
+
+
+def _kill_engine(search: Search, draw: random.Random) -> bool:
+    return _killed(search.engine())
+
+
+def _lock(search: Search, draw: random.Random) -> bool:
+    """Another process writes for a while, and nobody else can."""
+    address = f"file:{search.path}/study.sqlite?mode=rw"
+    with closing(sqlite3.connect(address, uri=True, timeout=30, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        time.sleep(STILL_S)
+        connection.execute("ROLLBACK")
+    return True
+
+
+def _fill_disk(search: Search, draw: random.Random) -> bool:
+    filler = search.path.with_name("filler")
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1_000_000))
+    time.sleep(STILL_S)
+    filler.unlink()
+    return True
+
+
+def _set_clock(search: Search, draw: random.Random) -> bool:
+    search.clock.write_text(f"{draw.uniform(-DAYS, DAYS) * 86400:+.0f}")
+    return True
+
+
+def _restart(search: Search, draw: random.Random) -> bool:
+    subprocess.run(shlex.split(search.options.restart), check=True, stdout=subprocess.DEVNULL)
     return True
 
 
@@ -203,6 +279,19 @@ def _copy(search: Search, draw: random.Random) -> bool:
     return True
 
 
+def _measures(pid: int) -> bool:
+    with suppress(OSError):
+        return b"worker.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def _killed(pid: int | None) -> bool:
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return True
+
+
 def _signalled(process: subprocess.Popen[bytes] | None, number: signal.Signals) -> bool:
     if process is not None:
         process.send_signal(number)
@@ -218,14 +307,34 @@ def _still(process: subprocess.Popen[bytes] | None) -> bool:
     return True
 
 
-FAULTS: dict[str, Callable[[Search, random.Random], bool]] = {
+Fault = Callable[[Search, random.Random], bool]
+
+
+def _possible(options: argparse.Namespace) -> dict[str, Fault]:
+    """All that can be had here."""
+    faults: dict[str, Fault] = dict(FAULTS)
+    if options.store is None:
+        faults |= {"tables locked": _lock, "study copied": _copy}
+    if options.restart:
+        faults["database restarted"] = _restart
+    if options.faketime:
+        faults["clock jumped"] = _set_clock
+    if options.on:
+        if shutil.disk_usage(options.on).total > SMALL_BYTES:
+            sys.exit(f"error: the disk of {options.on} is not small, and filling it would disturb others")
+        faults["disk full"] = _fill_disk
+    return faults
+
+
+FAULTS: dict[str, Fault] = {
     "driver killed": _kill_driver,
     "helper killed": _kill_helper,
     "driver asked to end": _end_driver,
+    "both killed": _kill_both,
     "worker killed": _kill_worker,
+    "engine killed": _kill_engine,
     "driver stood still": _still_driver,
     "helper stood still": _still_helper,
-    "study copied": _copy,
 }
 
 

@@ -32,7 +32,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 import numpy as np
 from facts import document
 from strategies import TABLE
-from strategies_runs import GROUPS, problem, table_module
+from strategies_runs import GROUPS, Latencies, problem, table_module
 
 from nasfit.errors import TrialFailure
 from nasfit.objective import Reward
@@ -173,7 +173,8 @@ class _Search:
         self._options, self._number, self._study, self._clock = options, number, study, clock
         counts = table_module(options.table).OPTION_COUNTS
         self._evaluate = problem(options.table)
-        self._strategy = make_strategy(strategy, counts, seed=0, goal=GOAL, groups=GROUPS)
+        lookups = Latencies(self._evaluate) if strategy == "guided" else None
+        self._strategy = make_strategy(strategy, counts, seed=0, goal=GOAL, groups=GROUPS, lookups=lookups)
         self.workers = SimulatedWorkers(options.workers, clock, self._accuracy, options.trial_s)
         self.driver_s = 0.0
 

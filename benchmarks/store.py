@@ -2,6 +2,7 @@
 
     python benchmarks/store.py                  # minutes to an hour, as --trials and --optuna say
     python benchmarks/store.py --quick --json   # 100 and 1,000 trials, Optuna on one storage
+    python benchmarks/store.py --postgres postgresql://me@host/empty   # both on PostgreSQL too
 
 Both sides draw at random, so that only the storing counts, keep every trial on the disk before the next one is asked,
 and run in one session, each case in a process of its own. A study is first filled to its number of trials, then single
@@ -38,8 +39,9 @@ from nasfit.study import Proposal, Study, TrialState
 DECISIONS = (30, 42)
 OPTIONS = 3
 FILL = 200  # trials stored at once while filling
-OURS = "nasfit"
-OPTUNA = {"optuna-sqlite": "sqlite:///{place}/optuna.db", "optuna-journal": "{place}/optuna.log"}
+OURS, OPTUNA = ("nasfit",), ("optuna-sqlite", "optuna-journal")
+# Of both, with --postgres.
+POSTGRES = ("nasfit-postgres", "optuna-postgres")
 Row = dict[str, Any]
 
 
@@ -47,7 +49,7 @@ def main() -> None:
     """Runs every case in a process of its own and prints a line for each."""
     options = _options()
     if options.case:
-        print(json.dumps(_case(*options.case)))
+        print(json.dumps(_case(options.postgres, *options.case)))
         return
     if options.optuna and find_spec("optuna") is None:
         sys.exit("error: Optuna is not installed: pip install 'nasfit[optuna]', or give --optuna without a storage")
@@ -55,12 +57,13 @@ def main() -> None:
     with redirect_stdout(sys.stderr) if options.json else nullcontext():
         counts = f"{'decisions':>10}{'trials':>9}{'ms a trial':>12}{'95 %':>8}"
         print(f"{'store':<18}{counts}{'open s':>9}{'front ms':>10}{'MB':>7}")
-        for number in options.trials:
-            for decisions in DECISIONS:
-                rows.append(_printed(_measured(OURS, decisions, number)))
-        for store in options.optuna:
+        for store in (*OURS, *POSTGRES[: 1 if options.postgres else 0]):
+            for number in options.trials:
+                for decisions in DECISIONS:
+                    rows.append(_printed(_measured(store, decisions, number, options.postgres)))
+        for store in (*options.optuna, *POSTGRES[1 if options.postgres and options.optuna else 2 :]):
             for number in (number for number in options.trials if number <= options.optuna_trials):
-                rows.append(_printed(_measured(store, DECISIONS[1], number)))
+                rows.append(_printed(_measured(store, DECISIONS[1], number, options.postgres)))
     if options.json:
         installed = {name: version(name) for name in ("sqlalchemy", "optuna") if find_spec(name)}
         print(document(options, installed=installed, rows=rows))
@@ -73,6 +76,7 @@ def _options() -> argparse.Namespace:
         "--optuna", nargs="*", choices=OPTUNA, default=list(OPTUNA), help="its storages to compare with"
     )
     parser.add_argument("--optuna-trials", type=int, default=8_000, help="most trials to fill Optuna's with: minutes")
+    parser.add_argument("--postgres", help="address of an empty database, which is written to and not cleaned")
     parser.add_argument("--quick", action="store_true", help="few trials, one storage")
     parser.add_argument("--json", action="store_true", help="print every figure as JSON, the table to stderr")
     parser.add_argument("--case", nargs=5, help=argparse.SUPPRESS)
@@ -83,13 +87,14 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measured(store: str, decisions: int, number: int) -> Row:
+def _measured(store: str, decisions: int, number: int, postgres: str | None) -> Row:
     """One case: filled and timed by one process, opened by another."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ".")) as place:
         found: Row = {"store": store, "decisions": decisions, "trials": number}
         for part in ("write", "read"):
-            case = [store, part, place, str(decisions), str(number)]
-            done = subprocess.run([sys.executable, __file__, "--case", *case], stdout=subprocess.PIPE, check=True)
+            case = ["--case", store, part, place, str(decisions), str(number)]
+            case += ["--postgres", postgres] if postgres else []
+            done = subprocess.run([sys.executable, __file__, *case], stdout=subprocess.PIPE, check=True)
             found |= json.loads(done.stdout)
     return found
 
@@ -103,9 +108,9 @@ def _printed(row: Row) -> Row:
     return row
 
 
-def _case(store: str, part: str, place: str, decisions: str, number: str) -> Row:
-    side = _Ours if store == OURS else _Optuna
-    one = side(store, Path(place), int(decisions))
+def _case(postgres: str | None, store: str, part: str, place: str, decisions: str, number: str) -> Row:
+    side = _Ours if store.startswith(OURS) else _Optuna
+    one = side(store, Path(place), int(decisions), postgres if store in POSTGRES else None)
     return _written(one, int(number)) if part == "write" else _read(one)
 
 
@@ -147,11 +152,11 @@ def _values(seed: int, decisions: int) -> tuple[tuple[int, ...], float, float]:
 class _Ours:
     """A study of nasfit."""
 
-    def __init__(self, store: str, place: Path, decisions: int) -> None:
-        self._path, self._decisions = place / "study", decisions
+    def __init__(self, store: str, place: Path, decisions: int, postgres: str | None) -> None:
+        self._path, self._decisions, self._postgres = place / f"study-{place.name}", decisions, postgres
 
     def create(self) -> None:
-        self._study = Study.create(self._path, {"target_ms": 1.0})
+        self._study = Study.create(self._path, {"target_ms": 1.0}, store=self._postgres)
 
     def open(self) -> None:
         self._study = Study.open(self._path)
@@ -181,12 +186,15 @@ class _Ours:
 class _Optuna:
     """A study of Optuna with two objectives, decisions as categories."""
 
-    def __init__(self, store: str, place: Path, decisions: int) -> None:
+    def __init__(self, store: str, place: Path, decisions: int, postgres: str | None) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna, self._decisions = optuna, decisions
-        self._address, self._journal = OPTUNA[store].format(place=place), store == "optuna-journal"
+        self._name, self._journal = place.name, store == "optuna-journal"
+        self._address = str(place / "optuna.log") if self._journal else f"sqlite:///{place}/optuna.db"
+        if postgres:
+            self._address = postgres.replace("postgresql:", "postgresql+psycopg:", 1)
         kind = optuna.distributions.CategoricalDistribution
         self._distributions = {f"d{place}": kind(tuple(range(OPTIONS))) for place in range(decisions)}
 
@@ -201,11 +209,11 @@ class _Optuna:
         sampler = self._optuna.samplers.RandomSampler(seed=0)
         directions = ["maximize", "minimize"]
         self._study = self._optuna.create_study(
-            storage=self._storage(), study_name="one", directions=directions, sampler=sampler
+            storage=self._storage(), study_name=self._name, directions=directions, sampler=sampler
         )
 
     def open(self) -> None:
-        self._study = self._optuna.load_study(storage=self._storage(), study_name="one")
+        self._study = self._optuna.load_study(storage=self._storage(), study_name=self._name)
         self._study.get_trials(deepcopy=False)
 
     def fill(self, number: int) -> None:

@@ -8,6 +8,7 @@ halves the map before it once more.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from nasfit.architecture.architecture import Architecture
 from nasfit.architecture.counting import Counts, Row, conv_counts, count
@@ -122,7 +123,7 @@ def count_detector(detector: Detector) -> Counts:
     """
     rows = [row for row in count(detector.backbone).rows if row.part not in ("hidden", "classifier")]
     maps = detector.maps()
-    for number, (before, after) in enumerate(zip(maps[1:], maps[2:], strict=False), start=1):
+    for number, (before, after) in enumerate(pairwise(maps[1:]), start=1):
         rows.append(_extra(f"extra {number}", before, after))
     outputs = BOX_VALUES + detector.classes + 1
     rows += [_predictors(f"predictors {number}", found, outputs) for number, found in enumerate(maps, start=1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from nasfit.cli import search_options as options
 from nasfit.cli import training_options
 from nasfit.cli.quantities import seconds
 from nasfit.cli.search_options import DEVICE_HELP, ENGINE_HELP
+from nasfit.cli.settings_file import Config, PrintConfig, config_lines
 from nasfit.errors import NasfitError
 
 app = typer.Typer(
@@ -28,26 +30,46 @@ app = typer.Typer(
 studies = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List studies, write their trials to files.")
 app.add_typer(studies, name="study")
 
+DEBUG = "--debug"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 def main() -> None:
-    """Runs the command line. Errors a user can mend end in one message and exit code 2, Ctrl-C in 130."""
+    """Runs the command line.
+
+    Errors a user can mend end in one message and exit code 2, others in one and 1, Ctrl-C in 130. `--debug` shows where
+    they come from.
+    """
     # Several BLAS threads make the small matrices of a predictor slower, many times so on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
-    except NasfitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except Exception as error:
+        sys.exit(_told(error))
+
+
+def _told(error: Exception) -> int:
+    """Says what went wrong; the exit code."""
+    if DEBUG in sys.argv[1:]:
+        traceback.print_exception(error)
+    if isinstance(error, NasfitError):
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    print(f"error: nasfit itself failed ({what}); what is recorded is kept", file=sys.stderr)
+    print(f"  nasfit {DEBUG} ... shows where, for a report of this fault", file=sys.stderr)
+    return 1
 
 
 @app.callback(invoke_without_command=True)
-def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show where an error comes from.")] = False,
+) -> None:
     if version:
         print(f"nasfit {nasfit.__version__}")
 
@@ -93,6 +115,9 @@ def search(
     seed: options.Seed = 0,
     workers: options.Workers = None,
     max_trials: options.MaxTrials = None,
+    config: Config = None,
+    print_config: PrintConfig = False,
+    dry_run: options.DryRun = False,
     json_: Json = False,
 ) -> None:
     """Search for the network that fits, train it, export it, and write a report.
@@ -101,7 +126,11 @@ def search(
     """
     from nasfit.cli.searching import run, settings_of
 
-    run(settings_of(context.params), study, store=store, ray=ray, as_json=json_)
+    settings = settings_of(context.params)
+    if print_config:
+        print("\n".join(config_lines(context)))
+        return
+    run(settings, study, store=store, ray=ray, dry_run=dry_run, as_json=json_)
 
 
 @app.command()
@@ -201,6 +230,96 @@ def train(
     run(asked(context.params), out, only_plan=dry_run, as_json=json_)
 
 
+@app.command("train-detector")
+def train_detector(
+    network: Annotated[
+        str, typer.Argument(metavar="NETWORK|STUDY", help="A published name, a text form, or a finished study.")
+    ],
+    data: Annotated[str, typer.Argument(help="Folder of Pascal VOC annotations or COCO files, or one COCO .json.")],
+    epochs: Annotated[float | None, typer.Option(help="Passes over the training pictures.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time for everything, instead of --epochs, such as 30m.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory of the training. Default: runs/NETWORK-on-DATA.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Backbone weights, .safetensors of a classification.")] = None,
+    resolution: Annotated[int, typer.Option(help="Side of the detector's input, px.")] = 320,
+    width: Annotated[float | None, typer.Option(help="Width multiplier of a published network.")] = None,
+    batch: Annotated[int, typer.Option(help="Pictures held at once.")] = 16,
+    accumulate: Annotated[int, typer.Option(help="Batches of one step.")] = 1,
+    lr: Annotated[float | None, typer.Option(help="Learning rate for 16 pictures a step.")] = None,
+    flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror half of the pictures.")] = True,
+    seed: options.Seed = 0,
+    device: Annotated[str, typer.Option(help=f"{DEVICE_HELP} `none` measures no latency.")] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
+    json_: Json = False,
+) -> None:
+    """Train a detector (SSDLite on a classification network), test it, export it, measure it.
+
+    Example: nasfit train-detector mnasnet-a1 ./cards --budget 30m
+    """
+    from nasfit.cli.detector_training import backbone_of, run, with_backbone
+    from nasfit.search.detector_settings import DetectorSettings
+
+    found = backbone_of(network, width)
+    settings = DetectorSettings(
+        architecture=found.architecture,
+        data=data,
+        resolution=resolution,
+        epochs=epochs,
+        budget_s=None if budget is None else seconds(budget),
+        weights=None if weights is None else str(weights),
+        batch=batch,
+        accumulate=accumulate,
+        rate=lr,
+        flip=flip,
+        seed=seed,
+        device=device,
+        engine=None if device == "none" else engine,
+    )
+    run(with_backbone(settings, found), out, found.name, as_json=json_)
+
+
+@app.command("search-detector")
+def search_detector(
+    data: Annotated[str, typer.Argument(help="Folder of Pascal VOC annotations or COCO files, or one COCO .json.")],
+    target_ms: Annotated[float, typer.Option(help="Limit on the detector's latency, ms.")],
+    trials: Annotated[int, typer.Option(help="Detectors tried; the same command with more goes on.")] = 40,
+    proxy_epochs: Annotated[float, typer.Option(help="Length of a trial's training.")] = 4.0,
+    weights: Annotated[
+        Path | None, typer.Option(help="Backbones inherit from this network of the space, .safetensors.")
+    ] = None,
+    device: options.Device = "local",
+    engine: options.Engine = "litert",
+    space: options.Space = "mnasnet-lean",
+    width: Annotated[float, typer.Option(help="Width multiplier of the space.")] = 1.0,
+    resolution: Annotated[int, typer.Option(help="Side of the detector's input, px.")] = 320,
+    batch: Annotated[int, typer.Option(help="Pictures held at once.")] = 16,
+    strategy: options.Strategy = "guided",
+    study: options.StudyPath = None,
+    seed: options.Seed = 0,
+    json_: Json = False,
+) -> None:
+    """Search for the detector that fits a device: mAP for accuracy, the detector's own latency for latency.
+
+    Example: nasfit search-detector ./cards --target-ms 20 --weights runs/first/models/found-1.safetensors
+    """
+    from nasfit.cli.detector_searching import run
+    from nasfit.search.detector_search import DetectorSearchSettings
+
+    settings = DetectorSearchSettings(
+        data=data,
+        target_ms=target_ms,
+        trials=trials,
+        proxy_epochs=proxy_epochs,
+        weights=None if weights is None else str(weights),
+        space=space,
+        width=width,
+        resolution=resolution,
+        batch=batch,
+        strategy=strategy,
+        seed=seed,
+    )
+    run(settings, study, device=device, engine=engine, as_json=json_)
+
+
 @studies.command("show")
 @app.command()
 def show(
@@ -214,6 +333,20 @@ def show(
     from nasfit.cli.showing import run
 
     run(study, as_json=json_)
+
+
+@app.command()
+def compare(
+    studies: Annotated[list[Path], typer.Argument(help="Directories of two studies or more.")],
+    json_: Json = False,
+) -> None:
+    """Print what several studies came to, side by side, and what they were asked differently.
+
+    Example: nasfit compare runs/photos-5ms-seed0 runs/photos-5ms-seed1
+    """
+    from nasfit.cli.comparing import run
+
+    run(studies, as_json=json_)
 
 
 @studies.command("ls")
@@ -257,6 +390,36 @@ def to_optuna(
     from nasfit.cli.studies import to_optuna as run
 
     run(study, storage, name)
+
+
+@studies.command()
+def merge(
+    into: Annotated[Path, typer.Argument(help="Directory of the new study.")],
+    studies: Annotated[list[Path], typer.Argument(help="Directories of two studies or more.")],
+) -> None:
+    """Make one study of several that searched the same way: same data, device, limit, space, trial length.
+
+    Example: nasfit study merge runs/all runs/monday runs/tuesday
+    """
+    from nasfit.cli.studies import merge as run
+
+    run(into, studies)
+
+
+@studies.command("import-optuna")
+def import_optuna(
+    storage: Annotated[str, typer.Argument(help="Optuna's, such as sqlite:///optuna.db.")],
+    name: Annotated[str, typer.Argument(help="Of the Optuna study.")],
+    study: Annotated[Path, typer.Argument(help="Directory of the new study.")],
+    space: Annotated[str, typer.Option(help="That its parameters d00, d01, ... are points of.")] = "mnasnet-lean",
+) -> None:
+    """Make a study of an Optuna study's trials, to start a search from with --warm-start.
+
+    Example: nasfit study import-optuna sqlite:///optuna.db demo runs/earlier
+    """
+    from nasfit.cli.studies import import_optuna as run
+
+    run(storage, name, study, space)
 
 
 @app.command()

@@ -24,7 +24,10 @@ Front = Annotated[
     tuple[float, float] | None,
     typer.Option(metavar="LOW HIGH", help="The most accurate network at every limit between two latencies, ms."),
 ]
-Device = Annotated[str, typer.Option(help="Where latency is measured: local, ssh://user@host, adb:SERIAL.")]
+Device = Annotated[
+    str,
+    typer.Option(help="Where latency is measured: local, ssh://user@host, adb:SERIAL; several alike: adb:A,adb:B."),
+]
 Engine = Annotated[str, typer.Option(help=ENGINE_HELP)]
 Precision = Annotated[str, typer.Option(help="fp32, or int8 whose accuracy and latency then count.")]
 MaxMb = Annotated[float | None, typer.Option(help="Bound on a network's peak memory on the device, MB.")]
@@ -81,3 +84,10 @@ Prune = Annotated[float, typer.Option(help="Networks slower than this many targe
 Seed = Annotated[int, typer.Option(help="Of every draw.")]
 Workers = Annotated[int | None, typer.Option(help="Training processes. Default: one a core.")]
 MaxTrials = Annotated[int | None, typer.Option(help="Stop after this many trained trials.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Decode, calibrate, tell what the search would do with its time, and stop; the same command goes on.",
+    ),
+]

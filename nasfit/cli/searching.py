@@ -8,17 +8,18 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import fields
+from contextlib import closing, contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from nasfit.cli.progress import View
-from nasfit.cli.quantities import megabytes, seconds
+from nasfit.cli.quantities import duration, megabytes, seconds
+from nasfit.cli.settings_file import NOT_KEPT
 from nasfit.cli.showing import conclusion
 from nasfit.errors import UsageError
 from nasfit.report import write_report
-from nasfit.search import Finished, Settings, run_search
+from nasfit.search import Finished, Planned, Settings, run_search
 
 
 def run(
@@ -27,16 +28,27 @@ def run(
     *,
     store: str | None = None,
     ray: str | None = None,
+    dry_run: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Runs or continues a search and prints what comes of it; exit code 130 when interrupted, with how to go on."""
+    """Runs or continues a search and prints what comes of it; exit code 130 when interrupted, with how to go on.
+
+    dry_run: ends once there is a plan, and prints it.
+    """
     path = study or default_study(settings)
-    result = None
-    with interruptible("trial"), View(settings.budget_s, quiet=as_json) as view:
-        for event in run_search(settings, path, store=store, ray=ray):
+    result = planned = None
+    events = run_search(settings, path, store=store, ray=ray)
+    with interruptible("trial"), closing(events), View(settings.budget_s, quiet=as_json) as view:
+        for event in events:
             view.show(event)
+            if dry_run and isinstance(event, Planned):
+                planned = event
+                break
             if isinstance(event, Finished):
                 result = event.result
+    if planned is not None:
+        _tell_plan(path, settings, planned, as_json)
+        return
     assert result is not None, "a search that ends has a result"
     page = write_report(path)
     if as_json:
@@ -46,6 +58,18 @@ def run(
         for line in conclusion(path):
             print(line)
         print(f"report    {page}")
+
+
+def _tell_plan(path: Path, settings: Settings, planned: Planned, as_json: bool) -> None:
+    share = planned.plan.forecast(settings)
+    if as_json:
+        print(json.dumps({"study": str(path), "plan": planned.plan.as_json(), "forecast": asdict(share)}, indent=1))
+        return
+    print(
+        f"{duration(share.search_s)} of search, about {share.trials} networks trained by {share.workers} workers; "
+        f"{duration(share.promotion_s)} to train the best again, {duration(share.final_s)} for final trainings"
+    )
+    print(f"nothing is searched by a dry run; the same command without --dry-run goes on in {path}")
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
@@ -59,7 +83,7 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
         "predictor": None if given["predictor"] is None else str(given["predictor"]),
         "warm_start": None if given["warm_start"] is None else str(given["warm_start"]),
     }
-    names, others = {field.name for field in fields(Settings)}, {"front", "budget", "study", "store", "ray", "json_"}
+    names, others = {field.name for field in fields(Settings)}, {"front", "budget", "study", "store", "ray"} | NOT_KEPT
     assert set(given) <= names | others, "every option is a setting or read here"
     return Settings(**{**{name: value for name, value in given.items() if name in names}, **read})
 

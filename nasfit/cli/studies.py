@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from nasfit.cli.progress import points
 from nasfit.errors import StudyError
 from nasfit.search import best_under
+from nasfit.search.merging import merged
+from nasfit.space import named_space
 from nasfit.study import Study, holds_study
 from nasfit.study.exporting import exported
 from nasfit.study.optuna_copy import copied_to_optuna
+from nasfit.study.optuna_import import imported_from_optuna
 
 
 def list_studies(directory: Path, *, as_json: bool) -> None:
@@ -52,6 +55,21 @@ def to_optuna(path: Path, storage: str, name: str | None) -> None:
     with Study.open(path, read_only=True) as study:
         number = copied_to_optuna(study, storage, name)
     print(f"{number} trials in study {name!r} of {storage}")
+
+
+def merge(into: Path, studies: Sequence[Path]) -> None:
+    """Writes the merged study and says what came of it. Raises NasfitError."""
+    done = merged(studies, into)
+    for note in done.notes:
+        print(f"note: {note}")
+    left = f" ({done.left} that had not ended were left out)" if done.left else ""
+    print(f"{done.trials} trials of {len(studies)} studies in {into}{left}; their budgets and times are summed")
+
+
+def import_optuna(storage: str, name: str, into: Path, space: str) -> None:
+    """Writes a study from Optuna's trials and says so. Raises NasfitError."""
+    number = imported_from_optuna(storage, name, into, named_space(space))
+    print(f"{number} trials in {into}; search on from them with --warm-start {into}")
 
 
 def _studies(directory: Path) -> Iterator[Path]:

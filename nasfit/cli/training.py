@@ -43,7 +43,7 @@ def asked(given: Mapping[str, Any]) -> Asked:
 
     Raises UsageError, UnknownNameError, StudyError.
     """
-    name, text, is_fixed = _network(given["network"], given["pick"], given["width"])
+    name, text, is_fixed = asked_network(given["network"], given["pick"], given["width"])
     every, as_it_is = given["checkpoint_every"], {field.name for field in fields(FullSettings)} & set(given)
     settings = FullSettings(
         **{
@@ -87,7 +87,7 @@ def run(wanted: Asked, out: Path | None, *, only_plan: bool, as_json: bool) -> N
         print(line)
 
 
-def _network(text: str, pick: str | None, width: float | None) -> tuple[str, str, bool]:
+def asked_network(text: str, pick: str | None, width: float | None) -> tuple[str, str, bool]:
     """Name for a directory, text form, and whether its resolution and strides are its own."""
     if "|" not in text and text not in PUBLISHED and Path(text).is_dir():
         if width is not None:

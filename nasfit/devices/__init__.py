@@ -9,7 +9,7 @@ from nasfit.devices.device import Description, Device, Resources, Sample, Sessio
 from nasfit.devices.engines import ENGINES, Engine, engine_named
 from nasfit.devices.listing import Found, found_devices
 from nasfit.devices.local import LocalDevice
-from nasfit.devices.opening import open_device
+from nasfit.devices.opening import open_device, open_devices
 from nasfit.devices.session import WorkerSession, WorkerSettings, greet
 from nasfit.devices.worker_process import WorkerDied, WorkerProcess, WorkerRefused, WorkerTimeout
 
@@ -35,4 +35,5 @@ __all__ = [
     "found_devices",
     "greet",
     "open_device",
+    "open_devices",
 ]

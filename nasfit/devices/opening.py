@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from nasfit.devices.device import Device
 from nasfit.devices.local import LocalDevice
-from nasfit.errors import UnknownNameError, UsageError
+from nasfit.errors import DeviceError, UnknownNameError, UsageError
 
-FORMS = ("local", "ssh://[user@]host[:port]", "adb:SERIAL")
+FORMS = ("local", "ssh://[user@]host[:port]", "adb:SERIAL", "ray:LABEL[/DEVICE]")
 
 
 def open_device(
@@ -19,7 +21,7 @@ def open_device(
     timeout_s: float = 30.0,
 ) -> Device:
     """The device of this name: `local` (this machine), `ssh://[user@]host[:port]`, `adb:SERIAL`, or `adb` where one
-    phone is connected.
+    phone is connected; `ray:LABEL/DEVICE`, one of these at a cluster's machine with the resource `device:LABEL`.
 
     core: CPU core to pin to, None takes the fastest. realtime: ask for real-time priority while timing; with several
     threads there is none. threads: of one inference. timeout_s: a network that takes longer for one step has failed.
@@ -38,4 +40,26 @@ def open_device(
         if rest == "" and name != "adb":
             raise UsageError(f"device {name!r} lacks the phone's serial number after the colon; see: nasfit devices")
         return AdbDevice(rest or None, engine=engine, core=core, threads=threads, timeout_s=timeout_s)
+    if kind == "ray":
+        from nasfit.devices.ray_device import RayDevice
+
+        return RayDevice(name, engine=engine, core=core, realtime=realtime, threads=threads, timeout_s=timeout_s)
     raise UnknownNameError("device", name, FORMS)
+
+
+def open_devices(names: str, *, engine: str = "litert") -> list[Device]:
+    """One device, or several of the same kind with commas between them, such as `adb:SERIAL,adb:OTHER`.
+
+    All are asked what they are. Raises UsageError where one comes twice, DeviceError where one does not answer or has
+    another processor or engine than the first, and what `open_device` raises.
+    """
+    each = [name.strip() for name in names.split(",")]
+    if twice := [name for name, times in Counter(each).items() if times > 1]:
+        raise UsageError(f"device {twice[0]!r} comes twice in {names!r}; one device measures one network at a time")
+    devices = [open_device(name, engine=engine) for name in each]
+    found = [device.describe() for device in devices]
+    kinds = [f"{one.cpu} with {one.cores} cores, {one.engine}" for one in found]
+    for name, kind in zip(each, kinds, strict=True):
+        if kind != kinds[0]:
+            raise DeviceError(f"{name} is {kind}, and {each[0]} is {kinds[0]}; one search measures on devices alike")
+    return devices

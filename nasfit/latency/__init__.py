@@ -10,6 +10,7 @@ from nasfit.latency.candidate import Candidate, Check
 from nasfit.latency.measurement import NOISE_FLOOR, Measurement, tied
 from nasfit.latency.measuring import measure
 from nasfit.latency.order_statistics import quantile, quantile_interval, quartiles
+from nasfit.latency.sharing import measure_shared
 from nasfit.latency.timing import THOROUGH, Timing
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Measurement",
     "Timing",
     "measure",
+    "measure_shared",
     "measurement_key",
     "quantile",
     "quantile_interval",

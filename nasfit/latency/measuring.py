@@ -44,9 +44,8 @@ def measure(
     keys = {name: measurement_key(name, description.device, description.engine) for name in models}
     done: dict[str, Measurement | TrialFailure] = {}
     for name, key in keys.items():
-        known = _known(cache, key) if cache is not None else None
-        if known is not None:
-            done[name] = known
+        if cache is not None and (measurement := known(cache, key)) is not None:
+            done[name] = measurement
     waiting = [name for name in models if name not in done]
     for start in range(0, len(waiting), timing.together):
         group = _Group(device, description, timing)
@@ -73,8 +72,8 @@ def _with_resources(measurement: Measurement, device: Device, content: bytes) ->
     return replace(measurement, peak_memory_mb=used.peak_memory_mb, energy_mj=used.energy_mj)
 
 
-def _known(cache: MutableMapping[str, dict[str, Any]], key: str) -> Measurement | None:
-    """None also for what an older version stored: its headline may be another statistic."""
+def known(cache: MutableMapping[str, dict[str, Any]], key: str) -> Measurement | None:
+    """The measurement that a cache has; None also for one that an older version stored, by another statistic."""
     try:
         return Measurement.from_dict(cache[key]) if key in cache else None
     except UsageError:

@@ -185,7 +185,7 @@ def _with_accuracy(setup: Setup, trial: Trial, value: TrainingResult | TrialFail
         if value.stopped:
             state, accuracy, reason = TrialState.STOPPED, bar.expected(look), bar.reason(look)
     finished = completed(setup, trial, accuracy, value.seconds)
-    return replace(finished, state=state, reason=reason, curve=value.curve, rung=rung)
+    return replace(finished, state=state, reason=reason, curve=value.curve, rung=rung, worker=value.worker)
 
 
 def by_network(trials: Sequence[Trial]) -> dict[str, list[Trial]]:

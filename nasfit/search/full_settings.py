@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nasfit.errors import UnknownNameError, UsageError
+from nasfit.tasks import MIN_RESOLUTION
 from nasfit.training import PRECISIONS, Wishes, full_recipe
 
 DEVICES = ("cpu", "cuda")
@@ -52,6 +53,10 @@ class FullSettings:
             raise UnknownNameError("device of a training", str(self.device), DEVICES)
         if self.precision not in (None, *PRECISIONS):
             raise UnknownNameError("training precision", str(self.precision), PRECISIONS)
+        if self.resolution is not None and self.resolution < MIN_RESOLUTION:
+            raise UsageError(f"resolution is {self.resolution} px; give {MIN_RESOLUTION} px or more")
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}; give 0 or more")
         if self.saved_every_s < 0:
             raise UsageError(f"checkpoints are to be kept every {self.saved_every_s} s; give 0 s or more")
         _ = self.wishes

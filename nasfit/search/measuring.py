@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -13,13 +14,15 @@ from torch import Tensor, nn
 
 from nasfit.architecture import Architecture
 from nasfit.devices import Description, Device
-from nasfit.errors import TrialFailure, UsageError
+from nasfit.errors import DeviceError, TrialFailure, UsageError
 from nasfit.export import RMS_TOLERANCE, export_model
-from nasfit.latency import Candidate, Check, Measurement, Timing, measure, measurement_key
+from nasfit.latency import Candidate, Check, Measurement, Timing, measure, measure_shared, measurement_key
 from nasfit.latency.timing import DEFAULT
 from nasfit.models import build
 from nasfit.search.patience import until_back
 
+# Of devices that measure for one search: the longer time of one network by the shorter.
+MOST_UNLIKE = 1.2
 Measured = Measurement | TrialFailure
 Cache = MutableMapping[str, dict[str, Any]]
 
@@ -33,7 +36,8 @@ class Instrument:
     """A device, and what is run on it.
 
     precision: `fp32` or `int8`. pictures_BCHW: normalised float32 pictures, which int8 is calibrated on and outputs are
-    checked with; None takes noise. timing: how closely to look. quiet: entered while the device is at work.
+    checked with; None takes noise. timing: how closely to look. quiet: entered while the device is at work. others:
+    devices that are alike and measure beside it; the cache keeps all under the first one's name.
     """
 
     device: Device
@@ -41,6 +45,7 @@ class Instrument:
     pictures_BCHW: Tensor | None = None
     timing: Timing = DEFAULT
     quiet: Callable[[], AbstractContextManager[object]] = nullcontext
+    others: tuple[Device, ...] = ()
 
     def candidate(self, network: Architecture) -> Candidate:
         """The network's file with random weights, which do not change how long an inference takes."""
@@ -88,6 +93,43 @@ def check_of(module: nn.Module, picture_BCHW: Tensor, tolerance: float) -> Check
     return Check(picture_BCHW.numpy(), output_BK, tolerance)
 
 
+def _measure(
+    instrument: Instrument, candidates: dict[str, Candidate], cache: Cache | None, resources: bool
+) -> dict[str, Measured]:
+    timing = instrument.timing
+    if not instrument.others:
+        return measure(instrument.device, candidates, timing=timing, cache=cache, resources=resources)
+    here = instrument.description
+    keys = {text: measurement_key(text, here.device, here.engine) for text in candidates}
+    devices = instrument.device, *instrument.others
+    return measure_shared(devices, candidates, keys, timing=timing, cache=cache, resources=resources)
+
+
+def likenesses(instrument: Instrument, network: Architecture) -> dict[str, float]:
+    """How many times as long the network takes on each other device as on the first, by the devices' names.
+
+    Raises DeviceError beyond `MOST_UNLIKE`, and where it does not run; one that is away is waited for.
+    """
+    if not instrument.others:
+        return {}
+    candidate = instrument.candidate(network)
+    told = {}
+    for device in (instrument.device, *instrument.others):
+        with instrument.quiet():
+            (result,) = until_back(device, partial(measure, device, {"a network": candidate})).values()
+        if isinstance(result, TrialFailure):
+            raise DeviceError(f"{device.name} does not run a network that the others are compared by: {result}")
+        told[device.name] = result.latency_ms
+    ratios = {device.name: told[device.name] / told[instrument.device.name] for device in instrument.others}
+    for name, ratio in ratios.items():
+        if abs(math.log(ratio)) > math.log(MOST_UNLIKE):
+            raise DeviceError(
+                f"{name} takes {ratio:.2f} times as long as {instrument.device.name} for the same network; search with "
+                f"devices that are alike, or with one"
+            )
+    return ratios
+
+
 def measured(
     networks: Sequence[Architecture],
     instrument: Instrument,
@@ -115,9 +157,7 @@ def measured(
         with instrument.quiet():
             latencies = until_back(
                 instrument.device,
-                lambda: measure(
-                    instrument.device, candidates, timing=instrument.timing, cache=cache, resources=resources
-                ),
+                partial(_measure, instrument, candidates, cache, resources),
             )
         results |= {names[text]: latency for text, latency in latencies.items()}
     return {str(network): results[str(network)] for network in networks}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from nasfit.search.settings import Settings
 from nasfit.space import SearchSpace, Tokens
 from nasfit.tasks import ClassificationData
 from nasfit.training import Pace, Recipe, TrainingJob
-from nasfit.workers import Pool
+from nasfit.workers import Pool, available_cores
 
 SEARCH_SHARE, PROMOTION_SHARE = 0.5, 0.12
 WANTED_TRIALS = 48
@@ -29,6 +30,17 @@ RUNGS = ((0.35, "early"), (0.35, "late"), (0.5, "late"), (0.75, "late"), (1.0, "
 # Stepping up goes on while enough of the space meets the target (see `_roomy`), and while a trial within the budget
 # still sees this share of the pictures it should.
 LEAST_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How a budget will be spent, s. trials: networks trained in the search's share, about."""
+
+    workers: int
+    search_s: float
+    trials: int
+    promotion_s: float
+    final_s: float
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,14 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """Plain values, as the study keeps them."""
         return asdict(self)
+
+    def forecast(self, settings: Settings) -> Forecast:
+        """What the budget is spent on, by the calibration."""
+        workers = settings.workers or available_cores()
+        search_s = SEARCH_SHARE * settings.budget_s
+        trials = min(int(search_s * workers / self.trial_s), settings.max_trials or sys.maxsize)
+        promotion_s = PROMOTION_SHARE * settings.budget_s
+        return Forecast(workers, search_s, trials, promotion_s, settings.budget_s - search_s - promotion_s)
 
     def lines(self, settings: Settings) -> Iterator[str]:
         """What to tell the user, doubts included."""

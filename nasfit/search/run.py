@@ -14,7 +14,7 @@ import onnx
 import torch
 
 import nasfit
-from nasfit.devices import Device, LocalDevice, open_device
+from nasfit.devices import Device, LocalDevice, open_devices
 from nasfit.errors import StudyBusy, StudyError
 from nasfit.search.choosing import with_evaluator
 from nasfit.search.data import prepared
@@ -27,7 +27,7 @@ from nasfit.search.finale import promoted, trained_fully
 from nasfit.search.goal import goal_of, judged
 from nasfit.search.helping import helped
 from nasfit.search.loop import run_trials
-from nasfit.search.measuring import Instrument
+from nasfit.search.measuring import Instrument, likenesses
 from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
 from nasfit.search.proxy import keep_pairs, proxies_trained
 from nasfit.search.proxy_start import with_proxy
@@ -41,6 +41,7 @@ from nasfit.search.warm_start import keep_earlier, require_study, warm_start_tex
 from nasfit.space import SearchSpace, named_space
 from nasfit.strategies import make_strategy
 from nasfit.study import Study, TrialState, holds_study
+from nasfit.study.optuna_import import IMPORTED
 from nasfit.tasks import find
 from nasfit.training import calibration_pictures
 from nasfit.workers import Pool, RayPool, available_cores
@@ -53,7 +54,7 @@ def run_search(
     *,
     store: str | None = None,
     ray: str | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Runs or continues the study at `path`, yielding what happens; helps it while another process drives it.
 
     space: one of your own, in place of the one that `settings.space` names; give the same to continue. store: of a new
@@ -64,17 +65,19 @@ def run_search(
     space = space or named_space(settings.space)
     # Made for nothing but its errors, such as an extra that is not installed.
     make_strategy(settings.strategy, space.option_counts, seed=settings.seed, goal=goal_of(settings))
-    device = open_device(settings.device, engine=settings.engine)
-    # Whatever is wrong with it now is the user's to mend; later on a device that goes away is waited for.
-    device.describe()
-    study = None
-    while study is None:
-        study = yield from _opened_or_helped(settings, path, store)
-    with study:
-        yield from _driven(settings, study, space, device, ray)
+    with ExitStack() as stack:
+        cluster = None if ray is None else stack.enter_context(closing(RayPool(ray)))
+        # Whatever is wrong with it now is the user's to mend; later on a device that goes away is waited for.
+        devices = open_devices(settings.device, engine=settings.engine)
+        study = None
+        while study is None:
+            study = yield from _opened_or_helped(settings, path, store)
+        yield from _driven(settings, stack.enter_context(study), space, devices, cluster)
 
 
-def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device, ray: str | None) -> Iterator[Event]:
+def _driven(
+    settings: Settings, study: Study, space: SearchSpace, devices: Sequence[Device], cluster: RayPool | None
+) -> Iterator[Event]:
     _check_space(space, study)
     if settings.warm_start is not None:
         keep_earlier(study, settings.warm_start, space)
@@ -83,10 +86,14 @@ def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device
     predictor = None
     with ExitStack() as stack:
         pool = stack.enter_context(Pool(settings.workers or available_cores()))
-        trainers = None if ray is None else stack.enter_context(closing(_cluster(ray, study)))
-        shared = stack.enter_context(closing(SharedPool(pool, study, trainers)))
-        quiet = shared.quiet if isinstance(device, LocalDevice) else nullcontext
-        instrument = Instrument(device, settings.precision, calibration_pictures(data), quiet=quiet)
+        if cluster is not None:
+            cluster.packs(FarTrainings(study.path, cluster.put))
+        shared = stack.enter_context(closing(SharedPool(pool, study, cluster)))
+        quiet = shared.quiet if any(isinstance(device, LocalDevice) for device in devices) else nullcontext
+        device, *others = devices
+        instrument = Instrument(
+            device, settings.precision, calibration_pictures(data), quiet=quiet, others=tuple(others)
+        )
         if settings.predictor:
             predictor = predictor_for(instrument, Path(settings.predictor))
         with _timed(study, "calibration"):
@@ -96,17 +103,14 @@ def _driven(settings: Settings, study: Study, space: SearchSpace, device: Device
             study.put_document("plan", plan.as_json())
         setup = Setup(settings, plan, space, data, directory, instrument, shared, study, predictor)
         yield Planned(plan, settings)
+        middle = setup.architecture(tuple(options // 2 for options in space.option_counts))
+        for name, ratio in likenesses(instrument, middle).items():
+            yield Noted(f"{name} measures too: {ratio:.3f} times as long as {device.name} for a middling network")
         if settings.warm_start is not None:
             yield Noted(warm_start_text(study.document(WARM_START)))
         setup = yield from with_proxy(setup)
         yield from run_trials(setup)
         yield from _finished(setup)
-
-
-def _cluster(address: str, study: Study) -> RayPool:
-    cluster = RayPool(address)
-    cluster.packs(FarTrainings(study.path, cluster.put))
-    return cluster
 
 
 def _opened_or_helped(settings: Settings, path: Path, store: str | None) -> Generator[Event, None, Study | None]:
@@ -122,6 +126,11 @@ def _opened(settings: Settings, path: Path, store: str | None) -> Study:
     may_change: tuple[str, ...] = MAY_CHANGE
     if holds_study(path):
         with Study.open(path, read_only=True) as study:
+            if study.document(IMPORTED):
+                raise StudyError(
+                    f"study {str(path)!r} was imported, and how its networks were trained is not known; start a new "
+                    f"--study with --warm-start {path}"
+                )
             if study.document("plan") is None:
                 # Nothing depends on the settings yet; whoever mends a wrong one may use the same directory.
                 may_change = tuple(field.name for field in fields(Settings))
@@ -138,14 +147,14 @@ def _opened(settings: Settings, path: Path, store: str | None) -> Study:
 
 
 def _check_space(space: SearchSpace, study: Study) -> None:
-    known, given = study.document("space"), {"name": space.name, "definition": repr(space)}
-    differs = known and any(known.get(what) != value for what, value in given.items())
+    known, given = study.document("space"), space.facts
+    differs = known and any(known.get(what) != given[what] for what in ("name", "definition"))
     if differs and study.document("plan"):
         raise StudyError(
             f"study {str(study.path)!r} searches another space ({known['name']!r}) than the one given "
             f"({space.name!r}); give the same space to continue it, or another directory"
         )
-    study.put_document("space", {**given, "options": list(space.option_counts)})
+    study.put_document("space", given)
 
 
 def _finished(setup: Setup) -> Iterator[Event]:
@@ -181,6 +190,7 @@ def _finished(setup: Setup) -> Iterator[Event]:
         failures=comparison.failures,
     )
     study.put_document("result", result.as_json())
+    study.jobs.clear()
     yield Finished(result)
 
 

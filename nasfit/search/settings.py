@@ -47,26 +47,26 @@ POSITIVE = (
 class Settings:
     """One search. None lets the start-up calibration choose; what it chose is printed and kept.
 
-    data: a folder or a name. target_ms: latency wanted, above 0. device: `local`, `ssh://user@host` or `adb:SERIAL`;
-    engine: on it. precision: `fp32`, or `int8`, whose accuracy and latency are then the ones that count. max_mb: peak
-    memory of one network on the device, MB; max_size: of its file, MB; None sets no bound. predictor: file of a latency
-    predictor; what it is sure exceeds the limit is not measured. reward: `soft`, `hard` or `abs`, with alpha and beta
-    in place of the published exponents. calibrate_exponent: of the soft reward, fitted to the first batch of this
-    study. front_from_ms: below target_ms; wanted is then no single network but, at every limit from here to target_ms,
-    the most accurate one; there is no reward then. warm_start: directory of an earlier study of the same space, whose
-    accuracies and latencies are hints to the strategy. stopping: `curve` ends trainings that can no longer matter,
-    `none` none. hints: of untrained networks to the strategy, `counts` (parameters, multiply-adds), `scores` (all
-    zero-cost scores) or `none`. screen: the zero-cost score by which proposals are dropped once it has ranked this
-    study's networks well, `auto` the best of them, `none`. evaluator: where accuracies come from, `auto` chooses.
-    final_start: the search's own networks are finally trained from `scratch`, as the baselines are, or from `inherited`
-    weights. width: multiplier of the whole space. resolution: input px. pictures: most training pictures, as many of
-    each class as of any other; None: all. stream: pictures are decoded whenever they are wanted, and none kept decoded;
-    needs a resolution. strides: which halvings a small input keeps (`early` or `late`). proxy_images: images a trial
-    trains on; proxy_wish: Kendall's tau with full training to reach, where a long search finds that number itself, 0
-    for never. train_precision: `fp32` or `bf16`, of all trainings. progressive: the first half of every training shows
-    smaller images. prune: trials slower than this many targets are measured but not trained; 0 trains all. budget_s:
-    seconds for everything, final training included. workers: training processes, one core each. max_trials: upper bound
-    on trained trials.
+    data: a folder or a name. target_ms: latency wanted, above 0. device: `local`, `ssh://user@host` or `adb:SERIAL`, or
+    several alike with commas between; engine: on it. precision: `fp32`, or `int8`, whose accuracy and latency are then
+    the ones that count. max_mb: peak memory of one network on the device, MB; max_size: of its file, MB; None sets no
+    bound. predictor: file of a latency predictor; what it is sure exceeds the limit is not measured. reward: `soft`,
+    `hard` or `abs`, with alpha and beta in place of the published exponents. calibrate_exponent: of the soft reward,
+    fitted to the first batch of this study. front_from_ms: below target_ms; wanted is then no single network but, at
+    every limit from here to target_ms, the most accurate one; there is no reward then. warm_start: directory of an
+    earlier study of the same space, whose accuracies and latencies are hints to the strategy. stopping: `curve` ends
+    trainings that can no longer matter, `none` none. hints: of untrained networks to the strategy, `counts`
+    (parameters, multiply-adds), `scores` (all zero-cost scores) or `none`. screen: the zero-cost score by which
+    proposals are dropped once it has ranked this study's networks well, `auto` the best of them, `none`. evaluator:
+    where accuracies come from, `auto` chooses. final_start: the search's own networks are finally trained from
+    `scratch`, as the baselines are, or from `inherited` weights. width: multiplier of the whole space. resolution:
+    input px. pictures: most training pictures, as many of each class as of any other; None: all. stream: pictures are
+    decoded whenever they are wanted, and none kept decoded; needs a resolution. strides: which halvings a small input
+    keeps (`early` or `late`). proxy_images: images a trial trains on; proxy_wish: Kendall's tau with full training to
+    reach, where a long search finds that number itself, 0 for never. train_precision: `fp32` or `bf16`, of all
+    trainings. progressive: the first half of every training shows smaller images. prune: trials slower than this many
+    targets are measured but not trained; 0 trains all. budget_s: seconds for everything, final training included.
+    workers: training processes, one core each. max_trials: upper bound on trained trials.
 
     Raises UsageError, UnknownNameError, naming the command line's options.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 from nasfit.architecture import Architecture, Block, Layer, layers, scaled
 from nasfit.errors import ArchitectureError, UsageError
@@ -100,6 +101,11 @@ class SearchSpace:
     def groups(self) -> tuple[int, ...]:
         """Number of decisions of each searched block, in reading order; they sum to those of `option_counts`."""
         return tuple(len(block.options) for block in self.searched)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a study keeps of its space, as JSON: its name, how it is written, options of each decision."""
+        return {"name": self.name, "definition": repr(self), "options": list(self.option_counts)}
 
     @property
     def size(self) -> int:

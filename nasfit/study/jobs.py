@@ -94,6 +94,11 @@ class JobQueue:
             with self._writing() as connection:
                 connection.execute(delete(JOBS).where(JOBS.c.key.in_(keys)))
 
+    def clear(self) -> None:
+        """Remove all: the search has ended, and nobody will ask for what is left of drivers that were killed."""
+        with self._writing() as connection:
+            connection.execute(delete(JOBS))
+
     def release(self, member: str) -> None:
         """Give back what a member has claimed and not ended."""
         mine = update(JOBS).where(JOBS.c.owner == member, JOBS.c.outcome.is_(None))

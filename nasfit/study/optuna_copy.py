@@ -34,7 +34,7 @@ def copied_to_optuna(study: Study, storage: str, name: str) -> int:
     if not space:
         raise StudyError(f"study {str(study.path)!r} does not say its space; only searches can be copied")
     categories = [optuna.distributions.CategoricalDistribution(tuple(range(count))) for count in space["options"]]
-    distributions = {_parameter(place): kind for place, kind in enumerate(categories)}
+    distributions = {parameter(place): kind for place, kind in enumerate(categories)}
     ended = [trial for trial in study.trials() if trial.state in STATES]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -62,11 +62,12 @@ def _frozen(optuna: Any, trial: Trial, distributions: dict[str, Any]) -> Any:
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState[STATES[trial.state]],
         values=[trial.accuracy, trial.latency_ms] if complete else None,
-        params={_parameter(place): token for place, token in enumerate(trial.tokens)},
+        params={parameter(place): token for place, token in enumerate(trial.tokens)},
         distributions=distributions,
         user_attrs={what: value for what, value in told.items() if value not in (None, "")},
     )
 
 
-def _parameter(place: int) -> str:
+def parameter(place: int) -> str:
+    """What Optuna calls a decision, from 0."""
     return f"d{place:02}"

@@ -21,6 +21,7 @@ from nasfit.errors import MissingExtraError, StudyBusy, StudyError, UsageError
 from nasfit.study.failures import told
 from nasfit.study.files import write_whole_file
 from nasfit.study.tables import ABOUT, METADATA, SCHEMA_VERSION, SETTINGS
+from nasfit.study.versions import change_tables
 
 FILE = "study.url"
 # Beside a number of the schema's name; marks our locks among those of other programs in the same database.
@@ -90,11 +91,15 @@ def create(url: URL, settings: Mapping[str, Any], now: str) -> None:
 
 def open_to_write(url: URL) -> Engine:
     """The tables, for their driver: its one connection holds a lock. Raises StudyBusy, StudyError."""
-    engine = _opened(url)
+    engine = _engine(url)
     with told(_place(url)), engine.connect() as connection:
+        version = _version(connection, url)
         locked = connection.execute(text("SELECT pg_try_advisory_lock(:kind, :number)"), _lock(url)).scalar()
         holder = None if locked else connection.execute(_HOLDER, _lock(url)).first()
         older = (ABOUT.c.name == "nasfit") & (ABOUT.c.value != __version__)
+        if locked and version < SCHEMA_VERSION:
+            change_tables(connection, version)
+            connection.execute(update(ABOUT).where(ABOUT.c.name == "format").values(value=str(SCHEMA_VERSION)))
         if locked:
             connection.execute(update(ABOUT).where(older).values(value=__version__))
         connection.commit()
@@ -138,15 +143,27 @@ def _lock(url: URL) -> dict[str, int]:
 def _opened(url: URL) -> Engine:
     engine = _engine(url)
     with told(_place(url)), engine.connect() as connection:
-        if not _has_study(connection, url):
-            raise StudyError(f"{_place(url)} holds no study; check the address given to --store")
-        about = {row.name: row.value for row in connection.execute(select(ABOUT))}
-    if about.get("format") != str(SCHEMA_VERSION):
+        version = _version(connection, url)
+    if version < SCHEMA_VERSION:
         raise StudyError(
-            f"study {_place(url)} was written by nasfit {about.get('nasfit')} (format {about.get('format')}; this is "
-            f"nasfit {__version__}, format {SCHEMA_VERSION}); use that nasfit, or start a new study"
+            f"study {_place(url)} is of an earlier nasfit (format {version}, this is {SCHEMA_VERSION}); continue it "
+            f"once with this one, or read it with that"
         )
     return engine
+
+
+def _version(connection: Connection, url: URL) -> int:
+    """Format of the study. Raises StudyError where there is none, or one that is newer than this nasfit."""
+    if not _has_study(connection, url):
+        raise StudyError(f"{_place(url)} holds no study; check the address given to --store")
+    about = {row.name: row.value for row in connection.execute(select(ABOUT))}
+    version = int(about.get("format") or 0)
+    if version > SCHEMA_VERSION:
+        raise StudyError(
+            f"study {_place(url)} was written by nasfit {about.get('nasfit')} (format {version}; this is "
+            f"nasfit {__version__}, format {SCHEMA_VERSION}); install that nasfit or a newer one, or start a new study"
+        )
+    return version
 
 
 def _has_study(connection: Connection, url: URL) -> bool:

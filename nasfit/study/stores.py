@@ -24,9 +24,7 @@ def holds_study(directory: Path | str) -> bool:
 def require_study(directory: Path) -> None:
     """Raises StudyError where there is none."""
     if not holds_study(directory):
-        raise StudyError(
-            f"{str(directory)!r} holds no study (no {database.FILE} in it); check the path given to --study"
-        )
+        raise StudyError(f"{str(directory)!r} holds no study (no {database.FILE} in it); check the path")
 
 
 def create(directory: Path, store: str | None, settings: Mapping[str, Any], now: str) -> None:

@@ -32,7 +32,7 @@ from nasfit.study.trial import Rung, Trial, TrialState
 
 # Raise by one with every change of the tables, and write the way up into `versions.py`; `about` keeps its two columns
 # for ever.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x6E617366  # "nasf", marks the file as a study
 
 METADATA = MetaData()
@@ -140,6 +140,7 @@ TRIALS = Table(
     Column("rung", JsonText, nullable=False),
     Column("seconds", JsonText, nullable=False),
     Column("measurement", Text),
+    Column("worker", Text, nullable=False),
     Column("versions", JsonText, nullable=False),
     Column("started", Text, nullable=False),
     Column("finished", Text, nullable=False),

@@ -75,8 +75,9 @@ class Trial:
     set, 0 to 1; of a STOPPED trial the one to expect at the end. reason: why it FAILED, was PRUNED or was STOPPED, one
     line. duplicate_of: number of the trial with the same network whose values answer this one. curve: (images seen,
     value) along the training. rung: the look on its way, where there was one. seconds: by kind of work (`measure`,
-    `train`). measurement: key in the study's measurements. started, finished: UTC, ISO 8601. Raises UsageError for
-    values out of range.
+    `train`). measurement: key in the study's measurements. worker: process that trained it, HOST:PID; empty where none
+    did, or many trained it together. started, finished: UTC, ISO 8601. Raises UsageError for values out of
+    range.
     """
 
     number: int
@@ -94,6 +95,7 @@ class Trial:
     rung: Rung | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     measurement: str | None = None
+    worker: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     started: str = ""
     finished: str = ""

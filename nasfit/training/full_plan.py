@@ -29,7 +29,7 @@ class Wishes:
     def __post_init__(self) -> None:
         for what, value in asdict(self).items():
             if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"{what.replace('rate', 'lr')} is {value}; it must be above 0")
+                raise UsageError(f"{'lr' if what == 'rate' else what} is {value}; it must be above 0")
 
 
 @dataclass(frozen=True)

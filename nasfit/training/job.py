@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -57,6 +59,7 @@ class TrainingResult:
     it became an int8 file, else None. curve: (images seen, mean training loss). seconds: of training, looks included.
     looks: (images seen, accuracy of the float network on the first validation pictures) on the way. stopped: whether
     the last look was the end. inherited: share of the parameters, 0 to 1, that came from the network it started from.
+    worker: process that trained it, HOST:PID.
     """
 
     accuracy: float
@@ -68,11 +71,13 @@ class TrainingResult:
     looks: tuple[tuple[int, float], ...] = ()
     stopped: bool = False
     inherited: float = 0.0
+    worker: str = ""
 
 
 def run_training(job: TrainingJob) -> TrainingResult:
     """Builds, trains and tests one network. Raises TrialFailure if it does not converge to finite values."""
     keep_memory()
+    worker = f"{platform.node()}:{os.getpid()}"
     data = _opened(job.data)
     torch.manual_seed(job.seed)
     network = build(
@@ -96,7 +101,7 @@ def run_training(job: TrainingJob) -> TrainingResult:
     )
     looks, told = tuple(watch.looks), (trained.curve, trained.images_per_second, trained.seconds, str(device))
     if watch.stopped:
-        return TrainingResult(looks[-1][1], *told, looks=looks, stopped=True, inherited=inherited)
+        return TrainingResult(looks[-1][1], *told, looks=looks, stopped=True, inherited=inherited, worker=worker)
     held_out = data.test if job.final else data.validation
     reached = accuracy(network, held_out, mean=data.mean, std=data.std, device=device)
     if job.weights:
@@ -108,7 +113,7 @@ def run_training(job: TrainingJob) -> TrainingResult:
             reached,
             deployed_accuracy(network.cpu(), data, held_out, model_format=job.model_format, precision=job.precision),
         )
-    return TrainingResult(reached, *told, before, looks, inherited=inherited)
+    return TrainingResult(reached, *told, before, looks, inherited=inherited, worker=worker)
 
 
 def training_speed(job: TrainingJob) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -216,6 +217,20 @@ def test_a_search_delivers_what_it_prints(run: Run, finished: Finished) -> None:
     assert "Short against full training:" in text
 
 
+def test_a_dry_run_tells_the_plan_and_tries_nothing(
+    run: Run, finished: Finished, tmp_path: Path, small_search: list[str]
+) -> None:
+    path = shutil.copytree(finished[0], tmp_path / "study")
+    words = [*small_search[small_search.index("search") :], "--study", path, "--budget", "100h", "--dry-run"]
+    code, out, _ = run(*words)
+    assert code == 0 and "50h 00m of search, about 4 networks trained by 2 workers" in out and "same command" in out
+    document = json.loads(run(*words, "--json")[1])
+    assert document["forecast"]["trials"] == 4 and document["forecast"]["search_s"] == 180_000.0
+    assert document["plan"]["proxy_images"] == 64
+    with Study.open(path) as study, Study.open(finished[0], read_only=True) as before:
+        assert study.trials() == before.trials()
+
+
 def test_without_a_terminal_progress_is_plain_lines(finished: Finished) -> None:
     lines = finished[2].strip().splitlines()
     assert len(lines) > 3
@@ -237,3 +252,14 @@ def test_durations_are_read_and_written() -> None:
     for text in ("", "10", "m", "-5m", "1h 5", "nan"):
         with pytest.raises(UsageError, match="is no duration"):
             seconds(text)
+
+
+def test_a_fault_of_nasfit_is_one_message_and_debug_shows_where(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("no such\nthing")
+
+    monkeypatch.setattr("nasfit.cli.counting.run", broken)
+    code, _, err = run("count", "mnasnet-a1")
+    assert code == 1 and "nasfit itself failed (KeyError: 'no such" in err and "Traceback" not in err
+    code, _, err = run("--debug", "count", "mnasnet-a1")
+    assert code == 1 and "Traceback" in err and "in broken" in err

@@ -19,8 +19,11 @@ Run = Callable[..., tuple[int, str, str]]
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, Any, bool]]:
     calls: list[tuple[Settings, Any, bool]] = []
 
-    def called(settings: Settings, study: Any, *, store: str | None, ray: str | None, as_json: bool) -> None:
+    def called(
+        settings: Settings, study: Any, *, store: str | None, ray: str | None, dry_run: bool, as_json: bool
+    ) -> None:
         calls.append((settings, study, as_json))
+        assert not dry_run
         assert (store, ray) in ((None, None), ("postgresql://me@/db", "auto"))
 
     monkeypatch.setattr(searching, "run", called)

@@ -61,3 +61,18 @@ def test_export(runs):
         called("export", runs / "a", runs / "t.xls")
     with pytest.raises(StudyError, match="holds no study"):
         called("export", runs / "nowhere", runs / "t.csv")
+
+
+def test_merge_and_import_say_what_is_wrong(runs):
+    with pytest.raises(StudyError, match="no search that has got beyond its calibration"):
+        called("merge", runs / "all", runs / "a", runs / "later" / "b")
+    with pytest.raises(UnknownNameError, match="mnasnet"):
+        called("import-optuna", "sqlite://", "x", runs / "new", "--space", "mnasnt")
+    assert not (runs / "all").exists() and not (runs / "new").exists()
+
+
+def test_an_imported_study_is_not_searched_on(tmp_path, pictures):
+    with Study.create(tmp_path / "study", {}) as study:
+        study.put_document("imported", {"storage": "sqlite://", "name": "x"})
+    result = CliRunner().invoke(app, ["search", str(pictures), "--target-ms", "5", "--study", str(tmp_path / "study")])
+    assert isinstance(result.exception, StudyError) and "--warm-start" in str(result.exception)

@@ -64,6 +64,13 @@ def test_nothing_is_created_for_pictures_that_are_not_there(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_is_created_for_a_cluster_that_does_not_answer(pictures: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(UsageError, match="ray start --head"):
+        next(run_search(Settings(str(pictures), 1.0), tmp_path / "study", ray="127.0.0.1:1"))
+    assert not (tmp_path / "study").exists()
+
+
 def test_a_finished_study_answers_at_once_and_goes_on_when_given_more(
     finished: tuple[Path, dict[str, Any], str], tmp_path: Path
 ) -> None:

@@ -77,6 +77,14 @@ def test_forgotten_jobs_are_gone(study):
     assert [job.key for job in study.jobs.claim("a", 9)] == ["job 2"]
 
 
+def test_at_the_end_all_are_gone(study):
+    study.jobs.post(JOBS)
+    study.jobs.claim("a", 1)
+    study.jobs.end("job 1", Outcome(0.5))
+    study.jobs.clear()
+    assert study.jobs.claim("b", 3) == [] and study.jobs.outcomes([job.key for job in JOBS]) == {}
+
+
 def test_what_the_dead_had_is_free_again(study):
     study.members.join(HELPER)
     study.jobs.post(JOBS)

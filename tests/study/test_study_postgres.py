@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from postgres_server import schema_of
+from sqlalchemy import create_engine
 from study_writer import ended
 
 from nasfit.errors import MissingExtraError, StudyBusy, StudyError, UsageError
@@ -189,3 +190,30 @@ def test_of_drivers_started_at_once_on_two_machines_one_drives_and_a_killed_one_
     with Study.open_or_create(machines[1 - min(driver, 1)], {}, store=store) as study:
         assert len(study.trials()) >= 3 and len(study.running()) <= 1
         study.finish([replace(ended(trial)) for trial in study.running()])
+
+
+def test_a_study_of_an_earlier_format_is_brought_up_to_date_by_its_next_driver(tmp_path, store, postgres):
+    with Study.create(tmp_path / "a", {"target_ms": 3.0}, store=store) as study:
+        (trial,) = proposed(study)
+        study.finish([ended(trial)])
+    earlier = create_engine(postgres.url.replace("postgresql:", "postgresql+psycopg:"))
+    with earlier.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {schema_of(tmp_path)}.trials DROP COLUMN worker")
+        connection.exec_driver_sql(f"UPDATE {schema_of(tmp_path)}.about SET value = '3' WHERE name = 'format'")
+    with pytest.raises(StudyError, match="of an earlier nasfit"):
+        Study.open(tmp_path / "a", read_only=True)
+    with Study.open(tmp_path / "a") as study:
+        assert study.trials()[0].worker == ""
+        (trial,) = proposed(study)
+        study.finish([replace(ended(trial), worker="a:1")])
+    with Study.open(tmp_path / "a", read_only=True) as study:
+        assert [trial.worker for trial in study.trials()] == ["", "a:1"]
+
+
+def test_a_study_of_a_later_format_says_so(tmp_path, store, postgres):
+    Study.create(tmp_path / "a", {}, store=store).close()
+    with create_engine(postgres.url.replace("postgresql:", "postgresql+psycopg:")).begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {schema_of(tmp_path)}.about SET value = '99' WHERE name = 'format'")
+    for read_only in (True, False):
+        with pytest.raises(StudyError, match=r"format 99.*install that nasfit or a newer one"):
+            Study.open(tmp_path / "a", read_only=read_only)

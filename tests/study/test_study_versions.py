@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nasfit.study import LookedUp, Proposal, Rung, Study, TrialState
+from nasfit.study import LookedUp, Proposal, Rung, Study, TrialState, versions
 from nasfit.study.tables import APPLICATION_ID
 
 FORMAT_1 = """
@@ -36,7 +36,16 @@ CREATE TABLE lookups (place INTEGER NOT NULL, tokens TEXT NOT NULL, latency_ms F
 """
 
 
-@pytest.fixture(params=[1, 2])
+TO_FORMAT_3 = """
+CREATE TABLE files (name TEXT NOT NULL, content BLOB NOT NULL, PRIMARY KEY (name));
+CREATE TABLE jobs (place INTEGER NOT NULL, key TEXT NOT NULL, payload TEXT NOT NULL, timeout_s FLOAT, owner TEXT,
+    attempts INTEGER NOT NULL, outcome TEXT, PRIMARY KEY (place), UNIQUE (key));
+CREATE TABLE members (name TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, workers INTEGER NOT NULL,
+    drives BOOLEAN NOT NULL, beat INTEGER NOT NULL, quiet BOOLEAN NOT NULL, PRIMARY KEY (name));
+"""
+
+
+@pytest.fixture(params=[1, 2, 3])
 def version(request):
     return request.param
 
@@ -46,8 +55,9 @@ def path(tmp_path, version):
     with sqlite3.connect(tmp_path / "study.sqlite") as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(FORMAT_1)
-        if version == 2:
-            connection.executescript(TO_FORMAT_2)
+        for since, changes in {2: TO_FORMAT_2, 3: TO_FORMAT_3}.items():
+            if version >= since:
+                connection.executescript(changes)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
@@ -62,7 +72,7 @@ def check(study):
         ((100, 0.25),),
         "key",
     )
-    assert first.rung is None and study.batches() == [[first]] and study.running() == [second]
+    assert first.rung is None and first.worker == "" and study.batches() == [[first]] and study.running() == [second]
     assert study.jobs.outcomes(["a"]) == {} and study.members.all() == []
     assert study.lookups.all() == [] and study.settings == {"target_ms": 3.0}
     return second
@@ -79,28 +89,32 @@ def test_a_reader_leaves_it_as_it_is(path):
 def test_a_driver_brings_it_up_to_date(path):
     with Study.open(path) as study:
         second = check(study)
-        study.finish([replace(second, state=TrialState.STOPPED, rung=Rung(40, 0.2, 0.25))])
+        study.finish([replace(second, state=TrialState.STOPPED, rung=Rung(40, 0.2, 0.25), worker="a:1")])
         study.propose([Proposal((3, 3), "c", 0)])
         study.lookups.add([LookedUp((3, 3), 1.5)])
     for read_only in (True, False):
         with Study.open(path, read_only=read_only) as study:
             assert [trial.rung for trial in study.trials()] == [None, Rung(40, 0.2, 0.25), None]
+            assert [trial.worker for trial in study.trials()] == ["", "a:1", ""]
             assert study.lookups.all() == [LookedUp((3, 3), 1.5)]
     with sqlite3.connect(path / "study.sqlite") as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
 
 
 def test_what_breaks_on_the_way_leaves_the_earlier_format(path, version, monkeypatch):
-    def fail(connection):
-        raise KeyboardInterrupt
+    class Interrupted(dict):
+        def items(self):
+            yield from super().items()
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("nasfit.study.versions.JOBS.create", fail)
+        patch.setitem(versions._COLUMNS, 4, Interrupted(versions._COLUMNS[4]))
         with pytest.raises(KeyboardInterrupt):
             Study.open(path)
     with sqlite3.connect(path / "study.sqlite") as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
-        assert ("rung" in [row[1] for row in connection.execute("PRAGMA table_info(trials)")]) == (version == 2)
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(trials)")]
+        assert ("rung" in columns) == (version >= 2) and "worker" not in columns
     with Study.open(path) as study:
         check(study)
 

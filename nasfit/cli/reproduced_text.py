@@ -38,7 +38,7 @@ def table_lines(table: str, rows: Sequence[Reproduced], description: Description
     yield f"published: parameters, MAdds, Pixel 1 ms, {quality} (Tan et al. 2019, as rounded there)"
     yield "counted: by nasfit, exactly" + ("" if description is None else "; ms here: measured now, batch 1")
     if table == "coco":
-        yield "SSDLite at 320 px, 90 classes; latency and mAP of detectors are not reproduced by this command"
+        yield "SSDLite at 320 px, 90 classes, measured before suppression; mAP of your own: nasfit train-detector"
     yield from _failures((row.row.name, row.latency) for row in rows)
     if description is not None:
         yield from ("", *condition_lines(description))

@@ -16,9 +16,10 @@ from nasfit.cli.reproduced_text import grid_lines, study_lines, table_lines
 from nasfit.cli.test_pictures import test_pictures
 from nasfit.devices import Description
 from nasfit.errors import TrialFailure, UnknownNameError, UsageError
-from nasfit.latency import THOROUGH, Measurement, Timing
+from nasfit.latency import THOROUGH, Measurement, Timing, measure
 from nasfit.models import created
 from nasfit.report.paper_tables import ABLATION, COCO, IMAGENET, SCALED_SIDES, SCALED_WIDTHS, STUDIES, STUDY, PaperRow
+from nasfit.search.detector_search import detector_candidate
 from nasfit.search.measuring import Instrument
 from nasfit.training import accuracy
 
@@ -84,9 +85,10 @@ def run(asked: Asked, *, as_json: bool) -> None:
     rows = [Reproduced(row, _counts(asked.table, row)) for row in _TABLES[asked.table]]
     rows = _tested(rows, files, asked.data)
     description = None
-    if asked.place is not None and asked.table != "coco":
+    if asked.place is not None:
         networks = {str(one): one for one in (row.architecture for row in _TABLES[asked.table]) if one is not None}
-        latencies, description = _measured(networks, asked.place, asked.quick)
+        measured = _measured_detectors if asked.table == "coco" else _measured
+        latencies, description = measured(networks, asked.place, asked.quick)
         rows = [replace(row, latency=latencies.get(str(row.row.architecture))) for row in rows]
     if as_json:
         document: dict[str, Any] = {"table": asked.table, "rows": [row.as_json() for row in rows]}
@@ -186,6 +188,20 @@ def _measured(
     named = [Named(text, text, network, None) for text, network in networks.items()]
     print(f"measuring {len(named)} networks on {description.device} ...", file=sys.stderr)
     return measured_by_text(named, Instrument(device), Timing() if quick else THOROUGH), description
+
+
+def _measured_detectors(
+    networks: Mapping[str, Architecture], place: Place, quick: bool
+) -> tuple[dict[str, Measurement | TrialFailure], Description]:
+    """Of SSDLite on each network, by the network's text."""
+    device = place.opened()
+    description = device.describe()
+    print(f"measuring {len(networks)} detectors on {description.device} ...", file=sys.stderr)
+    candidates = {
+        text: detector_candidate(detector_on(network, classes=COCO_CLASSES), device.model_format)
+        for text, network in networks.items()
+    }
+    return measure(device, candidates, timing=Timing() if quick else THOROUGH, resources=True), description
 
 
 def _plain(latency: Measurement | TrialFailure | None) -> dict[str, Any] | None:

@@ -55,10 +55,18 @@ def test_what_the_paper_rounds_is_what_is_counted() -> None:
 
 
 def test_coco_counts_detectors(run: Run) -> None:
-    rows = {row["name"]: row for row in table(run, "coco")["rows"]}
+    rows = {row["name"]: row for row in table(run, "coco", "--no-latency")["rows"]}
     assert rows["MnasNet-A1 + SSDLite"]["parameters"] == 4_912_181
     assert rows["MnasNet-A1 + SSDLite"]["published"]["accuracy"] == 0.230
     assert rows["MobileNetV2 + SSDLite"]["parameters"] == 4_500_543
+
+
+def test_detectors_are_measured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(reproducing._TABLES, "coco", (PaperRow("tiny", network="mnasnet-small", width=0.35),))
+    monkeypatch.setattr(reproducing, "Timing", lambda: Timing(min_rounds=11, max_rounds=11, span_s=0.0))
+    (row,) = table(run, "coco", "--quick")["rows"]
+    assert row["latency"]["latency_ms"] > 0
+    assert row["latency"]["difference"] < 1e-3
 
 
 def test_scaling_is_the_papers_grid(run: Run) -> None:

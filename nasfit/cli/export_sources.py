@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,15 @@ import torch
 
 from nasfit.architecture import PUBLISHED
 from nasfit.cli.networks import Fitting, architecture_named
-from nasfit.errors import StudyError, UnknownNameError, UsageError
+from nasfit.errors import DataError, StudyError, UnknownNameError, UsageError
 from nasfit.export import read_metadata
 from nasfit.models import IMAGENET_MEAN, IMAGENET_STD, Network, build, created, load_network
 from nasfit.search import Contender, Result
 from nasfit.search.cards import origin_of, recipe_of, trained_on
+from nasfit.search.full_run import FACTS, RESULT
 from nasfit.study import Study, holds_study
 from nasfit.tasks import ClassificationData, open_saved
-from nasfit.training import Preparation, told_preparation
-
-TRAINED_RESULT = "result.json"
+from nasfit.training import Preparation, seen_in_evaluation, told_preparation
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def source_of(text: str, wanted: Wanted) -> Source:
         _refuse(wanted, "a directory", ("weights", "new_classifier", "same_padding", "fitting"))
         if holds_study(path):
             return _of_study(path, wanted.network)
-        if (path / TRAINED_RESULT).is_file():
+        if (path / RESULT).is_file():
             _refuse(wanted, "a full training", ("network",))
             return _of_training(path)
         raise UsageError(f"{text!r} is neither a study nor a finished training; give one, a file or a network's name")
@@ -122,16 +122,36 @@ def _contender(result: Result, name: str | None, path: Path) -> Contender:
 def _of_training(path: Path) -> Source:
     """A finished `nasfit train`: its files tell how pictures are prepared."""
     try:
-        result: dict[str, Any] = json.loads((path / TRAINED_RESULT).read_text(encoding="utf-8"))
+        result: dict[str, Any] = json.loads((path / RESULT).read_text(encoding="utf-8"))
         weights, exchange = path / result["weights"], path / result["files"]["onnx"]
         recipe = f"{result['recipe']}, {result['epochs']:g} epochs of {result['pictures']:,} pictures"
-        tested = {f"{result['test']['pictures']:,} test pictures of its data": float(result["test"]["accuracy"])}
+        facts: dict[str, Any] = json.loads((path / FACTS).read_text(encoding="utf-8"))["data"]
+        shown = f"{facts['name']}, {result['test']['pictures']:,} test pictures"
+        tested = {shown: float(result["test"]["accuracy"])}
         told = read_metadata(exchange.read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{str(path)!r} is no finished training that reads: {error}") from error
     network, _ = load_network(weights)
-    origin = "Trained fully by nasfit."
-    return Source(path.absolute().name, network, origin, told_preparation(told), recipe=recipe, tested=tested)
+    return Source(
+        name=path.absolute().name,
+        network=network,
+        origin="Trained fully by nasfit.",
+        preparation=told_preparation(told),
+        data=_kept_pictures(path / "data", facts["fingerprint"], network.architecture.resolution),
+        trained_on=f"{facts['name']}: {facts['pictures']:,} pictures, {network.architecture.classes:,} classes",
+        recipe=recipe,
+        tested=tested,
+    )
+
+
+def _kept_pictures(directory: Path, fingerprint: str, side: int) -> ClassificationData | None:
+    """The pictures of a training as evaluation sees them; None where they were removed."""
+    for place in sorted(directory.iterdir()) if directory.is_dir() else []:
+        with suppress(DataError):
+            data = open_saved(place)
+            if data.fingerprint == fingerprint:
+                return seen_in_evaluation(data, side)
+    return None
 
 
 def _of_file(path: Path) -> Source:

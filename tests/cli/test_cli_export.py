@@ -163,11 +163,13 @@ def test_a_finished_training_is_a_source(run: Run) -> None:
     result: dict[str, Any] = {"weights": "best.safetensors", "files": {"onnx": "model.onnx"}, "recipe": "quick"}
     result |= {"epochs": 2.0, "test": {"accuracy": 0.625, "pictures": 80}}
     Path("full/result.json").write_text(json.dumps({**result, "pictures": 600}))
+    facts = {"name": "letters", "pictures": 600, "fingerprint": "gone"}
+    Path("full/training.json").write_text(json.dumps({"data": facts}))
     document = exported(run, "full")
     assert document["file"] == "full.tflite"
     assert json.loads(read_metadata(Path("full.tflite").read_bytes())["classes"]) == ["a", "b", "c"]
     assert "| recipe | quick, 2 epochs of 600 pictures |" in Path("full.md").read_text()
-    assert "| 80 test pictures of its data | 62.50 % |" in Path("full.md").read_text()
+    assert "| letters, 80 test pictures | 62.50 % |" in Path("full.md").read_text()
     Path("full/result.json").write_text("{}")
     code, _, err = run("export", "full")
     assert code == 2
@@ -223,3 +225,14 @@ def test_the_file_is_measured_where_a_device_is_named(run: Run, monkeypatch: pyt
     card = Path(document["card"]).read_text()
     assert "* device: " in card
     assert "95 % interval" in card
+
+
+@pytest.mark.slow
+def test_a_training_as_it_is_has_its_own_pictures(run: Run, pictures: Path) -> None:
+    code, _, err = run("train", "mnasnet-small", pictures, "--recipe", "quick", "--epochs", 1, "--out", "full")
+    assert code == 0, err
+    document = exported(run, "full", "--precision", "int8")
+    before, after = document["accuracy"].values()
+    assert before == json.loads(Path("full/result.json").read_text())["test"]["accuracy"]
+    assert 0 <= after <= 1
+    assert document["checked_on"] == "pictures"

@@ -34,6 +34,10 @@ class ArchitectureError(UsageError):
     """A text or a set of values that describes no architecture, or one outside the space at hand."""
 
 
+class WeightsError(UsageError):
+    """A file of weights that cannot be read, or that is of another network."""
+
+
 class DataError(NasfitError, ValueError):
     """Pictures that are missing, unreadable or too few to train on."""
 
@@ -63,6 +67,10 @@ class MissingExtraError(NasfitError, ImportError):
 
 class TrialFailure(NasfitError):
     """One trial cannot be finished; its text becomes the reason of a FAILED trial and the search goes on."""
+
+
+class TrainingError(NasfitError):
+    """A full training that cannot go on, or a file of weights that does not fit the network."""
 
 
 class NasfitWarning(UserWarning):

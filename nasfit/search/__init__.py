@@ -12,6 +12,8 @@ from nasfit.search.events import (
     ProxyStep,
     TrialFinished,
 )
+from nasfit.search.full_run import FullEvent, FullFinished, FullPlanned, run_full_training
+from nasfit.search.full_settings import FullSettings
 from nasfit.search.goal import goal_of, judged
 from nasfit.search.loop import best_under, front_of
 from nasfit.search.plan import Plan, extreme
@@ -29,6 +31,10 @@ __all__ = [
     "Event",
     "FinaleStep",
     "Finished",
+    "FullEvent",
+    "FullFinished",
+    "FullPlanned",
+    "FullSettings",
     "Noted",
     "Plan",
     "Planned",
@@ -52,6 +58,7 @@ __all__ = [
     "goal_of",
     "judged",
     "promotions",
+    "run_full_training",
     "run_search",
     "search_table",
     "speedup",

@@ -90,8 +90,8 @@ def _size(root: Path, listing: Listing, wanted: Wanted) -> int:
     return CHECKED_PX
 
 
-def own_resolution(listing: Listing) -> int:
-    """The largest shorter side, 24 to 64 px, of pictures that are all small; 64 px where one is larger."""
+def own_resolution(listing: Listing, up_to: int = LARGEST_OWN) -> int:
+    """The largest shorter side, 24 to `up_to` px, of pictures that are all small; `up_to` where one is larger."""
     largest = SMALLEST
     with quiet_pillow():
         for picture in listing:
@@ -100,13 +100,16 @@ def own_resolution(listing: Listing) -> int:
             except OSError:  # decoding names the reason later
                 continue
             largest = max(largest, side or 0)
-            if largest >= LARGEST_OWN:
-                return LARGEST_OWN
+            if largest >= up_to:
+                return up_to
     return largest
 
 
-def require_space(directory: Path, count: int, size: int) -> None:
-    """DataError unless the disk of `directory` holds `count` decoded pictures of `size` px, and what to do instead."""
+def require_space(directory: Path, count: int, size: int, *, is_all: bool = False) -> None:
+    """DataError unless the disk of `directory` holds `count` decoded pictures of `size` px, and what to do instead.
+
+    is_all: there is no way to take fewer pictures, or to decode them later.
+    """
     needed = count * size * size * 3
     written = sum(path.stat().st_blocks * 512 for path in directory.iterdir())
     room = shutil.disk_usage(directory).free + written
@@ -114,10 +117,13 @@ def require_space(directory: Path, count: int, size: int) -> None:
         return
     fitting = int(size * (room / needed) ** 0.5) // 8 * 8
     smaller = f"a resolution of {fitting} px or less (--resolution), " if fitting >= SMALLEST else ""
+    fewer = (
+        f"at most {int(count * room / needed):,} pictures (--pictures), have them decoded as they are wanted "
+        "(--stream), or free space there"
+    )
     raise DataError(
         f"{count:,} pictures at {size} px take {needed / 1e9:,.1f} GB, and {directory.parent} has {room / 1e9:,.1f} GB "
-        f"free; ask for {smaller}at most {int(count * room / needed):,} pictures (--pictures), have them decoded as "
-        "they are wanted (--stream), or free space there"
+        f"free; {'free space there' if is_all else f'ask for {smaller}{fewer}'}"
     )
 
 

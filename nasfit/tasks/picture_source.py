@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nasfit.tasks.building import build
-from nasfit.tasks.pictures import Listing, shown
-from nasfit.tasks.sources import Progress, Wanted, Written
+from nasfit.tasks.building import build, own_resolution
+from nasfit.tasks.pictures import Listing, read_span, shown
+from nasfit.tasks.sources import Nature, Progress, Wanted, Written
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class PictureSource:
     def identity(self) -> str:
         """Hash of the files' names, sizes and times."""
         return self.stamp
+
+    def nature(self, up_to: int) -> Nature:
+        """Of pictures in files."""
+        listing = self.listing()
+        return Nature(own_resolution(listing, up_to), streams=listing.read is read_span)
 
     def write(self, directory: Path, wanted: Wanted, progress: Progress | None) -> Written:
         """List and decode; DataError where too little can be read."""

@@ -14,6 +14,8 @@ Labels = NDArray[np.int64]
 Rows = NDArray[np.int64]
 # Where a random crop lies, as four numbers in 0..1; see `decoding.window_of`.
 Draws = NDArray[np.float64]
+# (row, where a random crop lies or None for the centre square, side in px or None for the split's own) -> picture.
+One = Callable[[int, "Draws | None", "int | None"], Images]
 
 
 class Pixels(Protocol):
@@ -43,13 +45,13 @@ class Pixels(Protocol):
 class Gathered:
     """Pictures that a function brings. `gather` gives those of some rows, (B, H, H, C).
 
-    `one` gives one picture, whole (None) or a random crop of it, to a caller that has threads of its own; it is None
-    where pictures are in memory or mapped, and indexing costs nothing.
+    `one` gives one picture, its centre square (None) or a random crop of it, at a side in px (None: H), to a caller
+    that has threads of its own; it is None where pictures are in memory or mapped, and indexing costs nothing.
     """
 
     shape: tuple[int, ...]
     gather: Callable[[Rows], Images]
-    one: Callable[[int, Draws | None], Images] | None = None
+    one: One | None = None
     dtype: ClassVar[np.dtype[np.uint8]] = np.dtype(np.uint8)
     ndim: ClassVar[int] = 4
 
@@ -80,10 +82,36 @@ def chained(first: Pixels, second: Pixels) -> Gathered:
         images_BHWC[~is_first] = second[rows_B[~is_first] - split]
         return images_BHWC
 
-    def one(row: int, draws: Draws | None) -> Images:
-        part, row = (first, row) if row < split else (second, row - split)
-        brings = part.one if isinstance(part, Gathered) else None
-        return np.asarray(part[row]) if brings is None else brings(row, draws)
+    def one(row: int, draws: Draws | None, side: int | None) -> Images:
+        return first_one(row, draws, side) if row < split else second_one(row - split, draws, side)
 
+    first_one, second_one = bringing(first), bringing(second)
     is_streamed = any(isinstance(part, Gathered) and part.one is not None for part in (first, second))
     return Gathered((split + len(second), *first.shape[1:]), gather, one if is_streamed else None)
+
+
+def bringing(pixels: Pixels) -> One:
+    """What brings one picture of any kind of pixels, cropped and resized; callable from any thread."""
+    if isinstance(pixels, Gathered) and pixels.one is not None:
+        return pixels.one
+    # Imported late: Pillow is not needed to index arrays.
+    from nasfit.tasks.decoding import cut
+
+    def one(row: int, draws: Draws | None, side: int | None) -> Images:
+        return cut(np.asarray(pixels[row]), pixels.shape[1] if side is None else side, draws)
+
+    return one
+
+
+def centred(pixels: Pixels, side: int) -> Pixels:
+    """The centre of every picture, `side` px of at least as many; nothing is copied until it is indexed."""
+    first = (pixels.shape[1] - side) // 2
+    rows = slice(first, first + side)
+    if not isinstance(pixels, Gathered):
+        return pixels[:, rows, rows]  # type: ignore[no-any-return]
+    whole = pixels
+
+    def gather(rows_B: Rows) -> Images:
+        return whole.gather(rows_B)[:, rows, rows]
+
+    return Gathered((len(whole), side, side, whole.shape[3]), gather)

@@ -42,6 +42,17 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Nature:
+    """What a source's pictures are like. side: the largest shorter side, px, up to a bound that was asked for.
+
+    streams: whether single pictures can be brought as they are wanted.
+    """
+
+    side: int
+    streams: bool
+
+
 class Source(Protocol):
     """A place pictures come from, found but not read yet."""
 
@@ -51,6 +62,9 @@ class Source(Protocol):
 
     def identity(self) -> str:
         """A cheap hash that changes when the source's files do."""
+
+    def nature(self, up_to: int) -> Nature:
+        """What the pictures are like, looked at from their headers; sides above `up_to` px count as that."""
 
     def write(self, directory: Path, wanted: Wanted, progress: Progress | None) -> Written:
         """Decode everything once into the files of the three splits in `directory`, as `saved` lays them out."""
@@ -71,6 +85,10 @@ class ArraySource:
         """Hash of the name and of each file's name, size and time."""
         stamps = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.files]
         return digest([self.name, *(str(stamp) for stamp in stamps)])
+
+    def nature(self, up_to: int) -> Nature:
+        """Of pictures in memory."""
+        return Nature(min(up_to, int(self.reader()[0].images_NHWC.shape[1])), streams=False)
 
     def validation_share(self) -> float:
         """5,000 of a large set (standard error 0.4 points at 90 %, below the spread between seeds), else 15 %."""

@@ -45,11 +45,11 @@ def open_places(directory: Path, part: str, resolution: int) -> Gathered:
     """
     places = np.load(places_file(directory, part), mmap_mode="r", allow_pickle=False)
 
-    def one(row: int, draws: Draws | None) -> Images:
+    def one(row: int, draws: Draws | None, side: int | None) -> Images:
         path, start, size = places[row].item()
         picture = Picture(os.fsdecode(path), "", 0, start, size)
         try:
-            image = decode(io.BytesIO(read_span(picture)), resolution, draws)
+            image = decode(io.BytesIO(read_span(picture)), side or resolution, draws)
         except OSError as error:
             image = error.strerror or str(error)
         if isinstance(image, str):
@@ -62,7 +62,7 @@ def open_places(directory: Path, part: str, resolution: int) -> Gathered:
         images_BHWC = np.empty((len(rows_B), resolution, resolution, 3), np.uint8)
 
         def bring(place: int) -> None:
-            images_BHWC[place] = one(int(rows_B[place]), None)
+            images_BHWC[place] = one(int(rows_B[place]), None, None)
 
         with quiet_pillow(), ThreadPoolExecutor(available_cores()) as pool:
             list(pool.map(bring, range(len(rows_B))))

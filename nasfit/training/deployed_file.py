@@ -1,25 +1,53 @@
-"""Accuracy of the file that ships, where it computes otherwise than the network does: int8.
+"""The file that ships: written and checked; its accuracy, where it computes otherwise than the network does: int8.
 
 Shapes: N pictures, C channels, H and W pixels, K classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from nasfit.export import export_model, run_file
+from nasfit.export import export_model
 from nasfit.tasks import ClassificationData, Split
 from nasfit.training.batches import as_images, normalised
+from nasfit.training.shipping import Preparation, file_accuracy, shipped
 
 CALIBRATION_PICTURES = 128
-_BATCH = 256
 
 
 def calibration_pictures(data: ClassificationData, number: int = CALIBRATION_PICTURES) -> Tensor:
     """The first training pictures, normalised, (number, C, H, W) float32; every prefix of a split is a fair sample."""
     return normalised(as_images(np.array(data.train.images_NHWC[:number])), data.mean, data.std)
+
+
+def shipped_file(
+    module: nn.Module,
+    architecture: str,
+    data: ClassificationData,
+    pictures_BCHW: Tensor,
+    *,
+    model_format: str,
+    precision: str = "fp32",
+    told: Mapping[str, str] | None = None,
+) -> tuple[bytes, float]:
+    """The module's file, which describes its input and classes, and how far it is from the module on real pictures.
+
+    pictures_BCHW: normalised, for calibration and check. told: further metadata. Raises TrialFailure where they differ.
+    """
+    made = shipped(
+        module,
+        architecture,
+        Preparation(data.mean, data.std, data.classes),
+        (data.channels, data.resolution, data.resolution),
+        model_format=model_format,
+        precision=precision,
+        inputs_BCHW=pictures_BCHW,
+        told=told,
+    )
+    return made.content, made.parity
 
 
 def deployed_accuracy(
@@ -34,9 +62,4 @@ def deployed_accuracy(
         precision=precision,
         calibration_BCHW=calibration_pictures(data),
     )
-    right = 0
-    for start in range(0, len(held_out), _BATCH):
-        images = as_images(np.array(held_out.images_NHWC[start : start + _BATCH]))
-        logits_NK = run_file(content, normalised(images, data.mean, data.std), model_format=model_format)
-        right += int((torch.from_numpy(logits_NK).argmax(1).numpy() == held_out.labels_N[start : start + _BATCH]).sum())
-    return right / len(held_out)
+    return file_accuracy(content, held_out, Preparation(data.mean, data.std), model_format=model_format)

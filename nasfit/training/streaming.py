@@ -6,31 +6,29 @@ Shapes: B batch, H and W pixels, C channels.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
 
-from nasfit.tasks import Gathered, Images, Pixels
+from nasfit.tasks import Gathered, Images, One, Pixels
 from nasfit.training.recipe import Recipe
 from nasfit.workers import available_cores
 
 Indices = npt.NDArray[np.int64]
-Draws = npt.NDArray[np.float64]
-Bring = Callable[[int, Draws | None], Images]
 # Batches decoded and waiting, beside those that threads are at work on.
 AHEAD = 2
 
 
-def bringer(pixels: Pixels) -> Bring | None:
+def bringer(pixels: Pixels) -> One | None:
     """What decodes a single picture; None where pixels lie in memory or in a map."""
     return pixels.one if isinstance(pixels, Gathered) else None
 
 
 def streamed(
-    bring: Bring, orders: Indices, recipe: Recipe, random: np.random.Generator
+    bring: One, orders: Indices, recipe: Recipe, random: np.random.Generator
 ) -> Iterator[tuple[Images, Indices]]:
     """Images (B, H, W, C) and their indices (B,), one batch a row of `orders`, the same whatever the threads do.
 
@@ -40,9 +38,11 @@ def streamed(
     threads = available_cores()
     waiting: deque[tuple[Future[Images], Indices]] = deque()
 
-    def decoded(indices_B: Indices, draws_B4: Draws | None, is_flipped_B: npt.NDArray[np.bool_]) -> Images:
+    def decoded(
+        indices_B: Indices, draws_B4: npt.NDArray[np.float64] | None, is_flipped_B: npt.NDArray[np.bool_]
+    ) -> Images:
         draws = repeat(None) if draws_B4 is None else draws_B4
-        images_BHWC = np.stack([bring(int(row), drawn) for row, drawn in zip(indices_B, draws, strict=False)])
+        images_BHWC = np.stack([bring(int(row), drawn, None) for row, drawn in zip(indices_B, draws, strict=False)])
         images_BHWC[is_flipped_B] = images_BHWC[is_flipped_B, :, ::-1]
         return images_BHWC
 

@@ -12,12 +12,12 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from nasfit.cli.networks import Fitting, architecture_named
+from nasfit.architecture import Architecture
 from nasfit.cli.progress import points
 from nasfit.cli.quantities import duration
 from nasfit.cli.searching import file_name, interruptible
+from nasfit.cli.training import asked_network
 from nasfit.devices import open_device
-from nasfit.errors import StudyError
 from nasfit.search.detector_run import DetectorEvent, DetectorReady, DetectorResult, train_detector
 from nasfit.search.detector_settings import DetectorSettings
 from nasfit.search.result import Result
@@ -55,24 +55,22 @@ def run(settings: DetectorSettings, out: Path | None, name: str, *, as_json: boo
 
 
 def backbone_of(text: str, width: float | None) -> Backbone:
-    """The network handed over by a finished study, with its weights where they can be used; or a named network.
+    """The network handed over by a study, with its weights where they can be used; or a named network.
 
-    Raises StudyError for a study without a result, UsageError and UnknownNameError for what is neither.
+    Raises StudyError for a study that has found nothing, UsageError and UnknownNameError for what is neither.
     """
-    if not Path(text).is_dir():
-        architecture = architecture_named(text, Fitting(width=width))
-        return Backbone(str(architecture), None, file_name(text) if "|" not in text else "network")
-    with Study.open(Path(text), read_only=True) as study:
+    name, architecture, _ = asked_network(text, None, width)
+    return Backbone(architecture, _weights(Path(text), architecture) if Path(text).is_dir() else None, name)
+
+
+def _weights(path: Path, architecture: str) -> str | None:
+    """The file of a study's network, trained on colour pictures; None where there is none."""
+    with Study.open(path, read_only=True) as study:
         document = study.document("result")
-    if document is None:
-        raise StudyError(f"study {text!r} has no result yet; let its search end, or give a network of `nasfit show`")
-    result = Result.from_json(document)
-    if result.best is None and not result.found:
-        raise StudyError(f"study {text!r} found no network that could be trained; give another study or a network")
-    best = result.contenders[result.best] if result.best is not None else result.found[0]
-    weights = Path(text) / best.weights
-    has_colour = best.architecture.startswith("in3@")
-    return Backbone(best.architecture, str(weights) if has_colour and weights.is_file() else None, file_name(text))
+    contenders = Result.from_json(document).contenders if document is not None else ()
+    files = [path / each.weights for each in contenders if each.architecture == architecture]
+    is_colour = Architecture.parse(architecture).channels == 3
+    return str(files[0]) if is_colour and files and files[0].is_file() else None
 
 
 def with_backbone(settings: DetectorSettings, found: Backbone) -> DetectorSettings:

@@ -64,8 +64,8 @@ class DetectorPlan:
         return Detector.parse(self.detector)
 
 
-# What may be another when a training goes on: none of it touches the weights.
-_FREE = {"device", "engine", "data"}
+# What may be another when a training goes on: the pictures of a step stay the same, in pieces of another size.
+_FREE = {"device", "engine", "data", "batch", "accumulate"}
 
 
 def kept_plan(directory: Path, settings: DetectorSettings) -> DetectorPlan | None:
@@ -81,13 +81,20 @@ def kept_plan(directory: Path, settings: DetectorSettings) -> DetectorPlan | Non
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{str(file)!r} does not read ({error}); remove the directory to begin anew") from error
-    for name in (each.name for each in fields(settings) if each.name not in _FREE):
-        if getattr(before, name) != getattr(settings, name):
+    told, now = _question(before), _question(settings)
+    for name, value in now.items():
+        if told[name] != value:
             raise UsageError(
-                f"{str(directory)!r} holds a training with another {name.replace('_', ' ')}: {getattr(before, name)}, "
-                f"now {getattr(settings, name)}; give the same options to go on, or another --out"
+                f"{str(directory)!r} holds a training with another {name.replace('_', ' ')}: {told[name]}, "
+                f"now {value}; give the same options to go on, or another --out"
             )
     return plan
+
+
+def _question(settings: DetectorSettings) -> dict[str, Any]:
+    """What must stay the same, by its name."""
+    kept = {each.name: getattr(settings, each.name) for each in fields(settings) if each.name not in _FREE}
+    return {**kept, "pictures_a_step": settings.batch * settings.accumulate}
 
 
 def keep_plan(directory: Path, settings: DetectorSettings, plan: DetectorPlan) -> None:

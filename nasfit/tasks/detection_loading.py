@@ -72,10 +72,11 @@ def list_boxes(root: Path) -> BoxListing:
     """The pictures and boxes of a folder or of a COCO file. Raises DataError where there are no annotations."""
     if not root.exists():
         raise DataError(f"{shown(str(root))} is not there; give a folder of marked pictures or a COCO .json file")
-    if coco_files(root):
-        return list_coco(root)
+    # In this order: a folder of .xml files may hold a .json of something else.
     if root.is_dir() and is_voc(root):
         return list_voc(root)
+    if coco_files(root):
+        return list_coco(root)
     raise DataError(
         f"no annotations in {shown(str(root))}; expected Pascal VOC .xml files beside the pictures or in Annotations, "
         "or COCO .json files such as annotations/instances_train2017.json or train/_annotations.coco.json"

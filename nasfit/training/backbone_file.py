@@ -13,7 +13,7 @@ from nasfit.training.detector_training import Normalisation
 
 
 def backbone_weights(file: Path, detector: Detector) -> tuple[dict[str, Tensor], Normalisation]:
-    """The weights in a file that a classification training wrote, and how its pictures were normalised.
+    """The weights in a file of a classification training, and a normalisation: as it tells, else ImageNet's.
 
     Number of classes, input size and the strides that follow from it may differ; all else must be the detector's
     backbone. Raises TrainingError for a file that is missing, damaged, of no known network or of another one.

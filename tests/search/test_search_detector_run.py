@@ -81,7 +81,9 @@ def test_a_budget_becomes_epochs_once(pictures: Path, tmp_path: Path) -> None:
 def test_a_directory_keeps_to_its_training(pictures: Path, tmp_path: Path) -> None:
     out, cache = tmp_path / "out", tmp_path / "cache"
     next(train_detector(settings(pictures), out, cache=cache, device=None))
-    with pytest.raises(UsageError, match=r"another batch: 5, now 6; give the same options to go on, or another --out"):
+    with pytest.raises(
+        UsageError, match=r"another pictures a step: 5, now 6; give the same options to go on, or another --out"
+    ):
         next(train_detector(settings(pictures, batch=6), out, cache=cache, device=None))
     (pictures / "00.xml").write_text("<annotation></annotation>")
     with pytest.raises(TrainingError, match="changed since the training"):

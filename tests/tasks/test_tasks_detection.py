@@ -73,6 +73,7 @@ def boxes_of(data: DetectionData, name: str) -> list[list[float]]:
 
 def test_a_voc_folder_is_split_once_and_kept(tmp_path: Path) -> None:
     root = voc_folder(tmp_path / "cards")
+    (root / "settings.json").write_text("{}")
     data = loaded(root)
     assert data.classes == ("cat", "dog")
     assert {part: len(split) for part, split in data.splits().items()} == {"train": 8, "validation": 2, "test": 2}

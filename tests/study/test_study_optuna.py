@@ -71,7 +71,7 @@ def test_a_copy_comes_back(tmp_path):
         assert study.document("space") == space.facts
     with pytest.raises(StudyError, match="holds a study"):
         imported_from_optuna(storage, "mine", tmp_path / "back", space)
-    with pytest.raises(UsageError, match="no point of this space"):
+    with pytest.raises(UsageError, match="no point of space 'mnasnet'"):
         imported_from_optuna(storage, "mine", tmp_path / "other", replace(space, blocks=space.blocks[:-3]))
     with pytest.raises(StudyError, match="no study 'yours'"):
         imported_from_optuna(storage, "yours", tmp_path / "other", space)

@@ -36,7 +36,7 @@ class Counts:
 def count(architecture: Architecture) -> Counts:
     """Trainable parameters (batch norm's scale and shift included) and multiply-adds for one image."""
     side = halved(architecture.resolution, architecture.stem_stride)
-    stem = _conv(3, architecture.channels, architecture.stem_filters, side)
+    stem = conv_counts(3, architecture.channels, architecture.stem_filters, side)
     rows = [Row("stem", architecture.stem_filters, side, *stem)]
     for index, members in groupby(layers(architecture), key=lambda layer: layer.block):
         in_block = list(members)
@@ -45,7 +45,7 @@ def count(architecture: Architecture) -> Counts:
         totals = (sum(p for p, _ in counted), sum(m for _, m in counted))
         rows.append(Row(f"block {index + 1}", last.channels_out, last.resolution_out, *totals))
     last_row = rows[-1]
-    head = _conv(1, last_row.filters, architecture.head_filters, last_row.resolution)
+    head = conv_counts(1, last_row.filters, architecture.head_filters, last_row.resolution)
     rows.append(Row("head", architecture.head_filters, last_row.resolution, *head))
     features = architecture.head_filters
     if architecture.hidden_filters:
@@ -55,7 +55,7 @@ def count(architecture: Architecture) -> Counts:
     return Counts(sum(row.parameters for row in rows), sum(row.madds for row in rows), tuple(rows))
 
 
-def _conv(kernel: int, channels_in: int, channels_out: int, side: int, groups: int = 1) -> tuple[int, int]:
+def conv_counts(kernel: int, channels_in: int, channels_out: int, side: int, groups: int = 1) -> tuple[int, int]:
     """Parameters (weights and batch norm) and multiply-adds of one convolution with a map of `side` px as output."""
     weights = kernel * kernel * channels_in * channels_out // groups
     return weights + 2 * channels_out, weights * side * side
@@ -69,12 +69,12 @@ def _layer(layer: Layer) -> tuple[int, int]:
     inside = layer.channels_inside
     stages = []
     if layer.op == "conv":
-        stages.append(_conv(layer.kernel, layer.channels_in, inside, layer.resolution_out))
+        stages.append(conv_counts(layer.kernel, layer.channels_in, inside, layer.resolution_out))
     else:
         if layer.expansion > 1:
-            stages.append(_conv(1, layer.channels_in, inside, layer.resolution_in))
-        stages.append(_conv(layer.kernel, inside, inside, layer.resolution_out, groups=inside))
-        stages.append(_conv(1, inside, layer.channels_out, layer.resolution_out))
+            stages.append(conv_counts(1, layer.channels_in, inside, layer.resolution_in))
+        stages.append(conv_counts(layer.kernel, inside, inside, layer.resolution_out, groups=inside))
+        stages.append(conv_counts(1, inside, layer.channels_out, layer.resolution_out))
     if layer.squeeze:
         weights = 2 * inside * layer.squeeze
         stages.append((weights + inside + layer.squeeze, weights))

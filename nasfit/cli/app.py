@@ -232,6 +232,96 @@ def train(
     run(asked(context.params), out, only_plan=dry_run, as_json=json_)
 
 
+@app.command("train-detector")
+def train_detector(
+    network: Annotated[
+        str, typer.Argument(metavar="NETWORK|STUDY", help="A published name, a text form, or a finished study.")
+    ],
+    data: Annotated[str, typer.Argument(help="Folder of Pascal VOC annotations or COCO files, or one COCO .json.")],
+    epochs: Annotated[float | None, typer.Option(help="Passes over the training pictures.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time for everything, instead of --epochs, such as 30m.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory of the training. Default: runs/NETWORK-on-DATA.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Backbone weights, .safetensors of a classification.")] = None,
+    resolution: Annotated[int, typer.Option(help="Side of the detector's input, px.")] = 320,
+    width: Annotated[float | None, typer.Option(help="Width multiplier of a published network.")] = None,
+    batch: Annotated[int, typer.Option(help="Pictures held at once.")] = 16,
+    accumulate: Annotated[int, typer.Option(help="Batches of one step.")] = 1,
+    lr: Annotated[float | None, typer.Option(help="Learning rate for 16 pictures a step.")] = None,
+    flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror half of the pictures.")] = True,
+    seed: options.Seed = 0,
+    device: Annotated[str, typer.Option(help=f"{DEVICE_HELP} `none` measures no latency.")] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
+    json_: Json = False,
+) -> None:
+    """Train a detector (SSDLite on a classification network), test it, export it, measure it.
+
+    Example: nasfit train-detector mnasnet-a1 ./cards --budget 30m
+    """
+    from nasfit.cli.detector_training import backbone_of, run, with_backbone
+    from nasfit.search.detector_settings import DetectorSettings
+
+    found = backbone_of(network, width)
+    settings = DetectorSettings(
+        architecture=found.architecture,
+        data=data,
+        resolution=resolution,
+        epochs=epochs,
+        budget_s=None if budget is None else seconds(budget),
+        weights=None if weights is None else str(weights),
+        batch=batch,
+        accumulate=accumulate,
+        rate=lr,
+        flip=flip,
+        seed=seed,
+        device=device,
+        engine=None if device == "none" else engine,
+    )
+    run(with_backbone(settings, found), out, found.name, as_json=json_)
+
+
+@app.command("search-detector")
+def search_detector(
+    data: Annotated[str, typer.Argument(help="Folder of Pascal VOC annotations or COCO files, or one COCO .json.")],
+    target_ms: Annotated[float, typer.Option(help="Limit on the detector's latency, ms.")],
+    trials: Annotated[int, typer.Option(help="Detectors tried; the same command with more goes on.")] = 40,
+    proxy_epochs: Annotated[float, typer.Option(help="Length of a trial's training.")] = 4.0,
+    weights: Annotated[
+        Path | None, typer.Option(help="Backbones inherit from this network of the space, .safetensors.")
+    ] = None,
+    device: options.Device = "local",
+    engine: options.Engine = "litert",
+    space: options.Space = "mnasnet-lean",
+    width: Annotated[float, typer.Option(help="Width multiplier of the space.")] = 1.0,
+    resolution: Annotated[int, typer.Option(help="Side of the detector's input, px.")] = 320,
+    batch: Annotated[int, typer.Option(help="Pictures held at once.")] = 16,
+    strategy: options.Strategy = "guided",
+    study: options.StudyPath = None,
+    seed: options.Seed = 0,
+    json_: Json = False,
+) -> None:
+    """Search for the detector that fits a device: mAP for accuracy, the detector's own latency for latency.
+
+    Example: nasfit search-detector ./cards --target-ms 20 --weights runs/first/models/found-1.safetensors
+    """
+    from nasfit.cli.detector_searching import run
+    from nasfit.search.detector_search import DetectorSearchSettings
+
+    settings = DetectorSearchSettings(
+        data=data,
+        target_ms=target_ms,
+        trials=trials,
+        proxy_epochs=proxy_epochs,
+        weights=None if weights is None else str(weights),
+        space=space,
+        width=width,
+        resolution=resolution,
+        batch=batch,
+        strategy=strategy,
+        seed=seed,
+    )
+    run(settings, study, device=device, engine=engine, as_json=json_)
+
+
 @studies.command("show")
 @app.command()
 def show(
@@ -347,16 +437,90 @@ def count(
     network: Annotated[
         str, typer.Argument(help="mnasnet-a1, mobilenet-v3-small, another published network or a text form.")
     ],
-    width: Annotated[float, typer.Option(help="Width multiplier of a published network.")] = 1.0,
+    width: Annotated[float | None, typer.Option(help="Width multiplier of a published network.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size, px, instead of 224.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes instead of 1,000.")] = None,
     json_: Json = False,
 ) -> None:
     """Print parameters, multiply-adds and the block table of a network.
 
-    Example: nasfit count mnasnet-a1
+    Example: nasfit count mnasnet-a1 --width 0.5 --resolution 160
     """
     from nasfit.cli.counting import run
+    from nasfit.cli.networks import Fitting
 
-    run(network, width, as_json=json_)
+    run(network, Fitting(width, resolution, classes), as_json=json_)
+
+
+@app.command("export")
+def export_network(
+    source: Annotated[
+        str, typer.Argument(help="A study, a full training, a .safetensors file of nasfit, a network's name or text.")
+    ],
+    network: Annotated[str | None, typer.Option(help="Of a study, such as found-2. Default: the winner.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="tflite, onnx, ncnn or executorch.")] = "tflite",
+    precision: Annotated[str, typer.Option(help="fp32, or int8 (tflite, onnx), calibrated on pictures.")] = "fp32",
+    preprocessing: Annotated[
+        str, typer.Option(help="outside: the file takes normalised pictures; inside: pixels of 0 to 255.")
+    ] = "outside",
+    data: Annotated[
+        str | None, typer.Option(help="Pictures to calibrate, check and test on. Default: a study's own.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Of a published network: .safetensors or .pth of nasfit, torchvision or timm.")
+    ] = None,
+    new_classifier: Annotated[
+        bool, typer.Option("--new-classifier", help="Keep all weights but the last layer's, for other --classes.")
+    ] = False,
+    same_padding: Annotated[
+        bool, typer.Option("--same-padding", help="TensorFlow's padding; the weights are of a tf_ network of timm.")
+    ] = False,
+    width: Annotated[float | None, typer.Option(help="Width multiplier of a published network.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size, px, instead of 224.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes instead of 1,000.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; the card is beside it. Default: by its name.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Measure the file there: local, ssh://user@host, adb.")] = None,
+    engine: Annotated[str | None, typer.Option(help="That measures it. Default: the format's first.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Of the weights, for the card, such as apache-2.0.")] = None,
+    json_: Json = False,
+) -> None:
+    """Write a network as the file that ships, check, test and measure it, and describe it in a model card.
+
+    Example: nasfit export runs/demo --network found-2 --format onnx --precision int8
+    """
+    from nasfit.cli.export_sources import Wanted
+    from nasfit.cli.exporting import Asked, run
+    from nasfit.cli.networks import Fitting
+
+    wanted = Wanted(network, weights, new_classifier, same_padding, Fitting(width, resolution, classes))
+    asked = Asked(source, wanted, format_, precision, preprocessing, data, out, device, engine, licence)
+    run(asked, as_json=json_)
+
+
+@app.command()
+def reproduce(
+    table: Annotated[str, typer.Argument(help="imagenet, coco, scaling or ablation.")],
+    device: Annotated[str, typer.Option(help=DEVICE_HELP)] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
+    latency: Annotated[bool, typer.Option("--latency/--no-latency", help="Measure the networks on the device.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure for seconds, in one process.")] = False,
+    data: Annotated[str | None, typer.Option(help="ImageNet's pictures, to test --weights on.")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FILE", help="Weights of a network of the table; may be repeated.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Print a table of the paper beside what nasfit counts, measures and tests of the same networks.
+
+    Example: nasfit reproduce imagenet --data /data/imagenet --weights mnasnet-b1=mnasnet1_0.pth
+    """
+    from nasfit.cli.measuring import Place
+    from nasfit.cli.reproducing import Asked, run
+
+    place = Place(device, engine) if latency else None
+    run(Asked(table, place, quick, data, tuple(weights or ())), as_json=json_)
 
 
 @app.command()

@@ -5,27 +5,42 @@ hundredths of a second, so that every trial of a search can be exported. `export
 `check_parity` runs a file beside its module.
 """
 
+from nasfit.export.detector_onnx import DETECTION_OUTPUTS, REPORTED_SCORE, detector_to_onnx
+from nasfit.export.detector_parity import check_detector_onnx, check_detector_tflite
+from nasfit.export.detector_tflite import detector_to_tflite
 from nasfit.export.executorch_writer import to_executorch, write_executorch
 from nasfit.export.metadata import model_metadata, read_metadata
+from nasfit.export.model_card import CardFile, CardLatency, ModelCard, model_card
 from nasfit.export.ncnn_writer import ncnn_files, to_ncnn, write_ncnn
 from nasfit.export.onnx_writer import OPSET, to_onnx, write_onnx
 from nasfit.export.parity import FP32_TOLERANCE, RMS_TOLERANCE, check_parity, run_file
+from nasfit.export.preprocessing import with_preprocessing
 from nasfit.export.program import Program
 from nasfit.export.tflite_writer import to_tflite, write_tflite
 from nasfit.export.tracing import INPUT_NAME, OUTPUT_NAME, output_names, trace_program
 from nasfit.export.writing import MODEL_FORMATS, PRECISIONS, export_model
 
 __all__ = [
+    "DETECTION_OUTPUTS",
     "FP32_TOLERANCE",
     "INPUT_NAME",
     "MODEL_FORMATS",
     "OPSET",
     "OUTPUT_NAME",
     "PRECISIONS",
+    "REPORTED_SCORE",
     "RMS_TOLERANCE",
+    "CardFile",
+    "CardLatency",
+    "ModelCard",
     "Program",
+    "check_detector_onnx",
+    "check_detector_tflite",
     "check_parity",
+    "detector_to_onnx",
+    "detector_to_tflite",
     "export_model",
+    "model_card",
     "model_metadata",
     "ncnn_files",
     "output_names",
@@ -36,6 +51,7 @@ __all__ = [
     "to_onnx",
     "to_tflite",
     "trace_program",
+    "with_preprocessing",
     "write_executorch",
     "write_ncnn",
     "write_onnx",

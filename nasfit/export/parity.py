@@ -122,7 +122,7 @@ def _onnx_outputs(content: bytes, inputs_BCHW: np.ndarray) -> list[np.ndarray]:
 
 def _tflite_outputs(content: bytes, inputs_BCHW: np.ndarray) -> list[np.ndarray]:
     """In LiteRT; maps, which it gives channels last, as torch has them."""
-    with _silent():
+    with silent():
         interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
     image = interpreter.get_input_details()[0]["index"]
@@ -158,7 +158,7 @@ def _extra_outputs(name: str) -> Callable[[bytes, np.ndarray], list[np.ndarray]]
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """LiteRT announces its delegate on standard error whenever it makes one, and cannot be told not to."""
     sys.stderr.flush()
     kept = os.dup(2)

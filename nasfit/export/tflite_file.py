@@ -145,6 +145,12 @@ OPTIONS = {
     "HARD_SWISH": "HardSwishOptions",
     "QUANTIZE": "QuantizeOptions",
     "DEQUANTIZE": "DequantizeOptions",
+    "CONCATENATION": "ConcatenationOptions",
+    "SLICE": "SliceOptions",
+    "SOFTMAX": "SoftmaxOptions",
+    "MINIMUM": "MaximumMinimumOptions",
+    "EXP": "ExpOptions",
+    "SUB": "SubOptions",
 }
 
 

@@ -62,6 +62,7 @@ def search_table(
     seed: int = 0,
     batch: int = 10,
     study: Path | str | None = None,
+    question: Mapping[str, Any] | None = None,
 ) -> TableSearch:
     """Proposes points of a space, evaluates them, and learns, until `samples` points have been tried.
 
@@ -71,7 +72,7 @@ def search_table(
     that serves every limit between two latencies. latency: of a point, where it can be known before the point is
     evaluated, as in a search on a device; `guided` then asks for many. groups: decisions of each block in reading
     order, where known. batch: points proposed at once. study: directory that keeps the trials; the same call goes on
-    there.
+    there. question: JSON values that say what `evaluate` answers; a study goes on with the same ones only.
 
     Raises UsageError, UnknownNameError, and StudyError where the study is of another search or every point of the first
     batch fails.
@@ -86,6 +87,7 @@ def search_table(
         "strategy": strategy,
         "seed": seed,
         "latency": latency is not None,
+        **(question or {}),
     }
     with ExitStack() as stack:
         path = study or stack.enter_context(TemporaryDirectory(prefix="nasfit-"))

@@ -1,11 +1,16 @@
-"""Tasks: the data, loss and metric of classification.
+"""Tasks: the data, loss and metric of classification, data and metric of detection.
 
 `load` turns a name or a folder of pictures into `ClassificationData`: uint8 pictures of one size, decoded once, kept
-on disk and shared by worker processes as read-only memory maps. Nothing here imports torch.
+on disk and shared by worker processes as read-only memory maps; `load_detection` does so for pictures with marked
+boxes. Nothing here imports torch.
 """
 
+from nasfit.tasks.boxes import Found, Marked
 from nasfit.tasks.dataset import ClassificationData, Split, from_arrays, joined
+from nasfit.tasks.detection_data import DetectionData, DetectionSplit, open_detection
+from nasfit.tasks.detection_loading import load_detection
 from nasfit.tasks.loading import MAX_RESOLUTION, MIN_RESOLUTION, NAMES, find, load
+from nasfit.tasks.mean_average_precision import DetectionScores, mean_average_precision, require_coco_eval
 from nasfit.tasks.metric import LABEL_SMOOTHING, LOSS, top1
 from nasfit.tasks.pixels import Draws, Gathered, Images, Labels, One, Pixels, bringing, centred
 from nasfit.tasks.saved import locked, open_saved, save
@@ -18,10 +23,15 @@ __all__ = [
     "MIN_RESOLUTION",
     "NAMES",
     "ClassificationData",
+    "DetectionData",
+    "DetectionScores",
+    "DetectionSplit",
     "Draws",
+    "Found",
     "Gathered",
     "Images",
     "Labels",
+    "Marked",
     "Nature",
     "One",
     "Pixels",
@@ -32,8 +42,12 @@ __all__ = [
     "from_arrays",
     "joined",
     "load",
+    "load_detection",
     "locked",
+    "mean_average_precision",
+    "open_detection",
     "open_saved",
+    "require_coco_eval",
     "save",
     "top1",
 ]

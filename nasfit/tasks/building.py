@@ -105,8 +105,11 @@ def own_resolution(listing: Listing, up_to: int = LARGEST_OWN) -> int:
     return largest
 
 
-def require_space(directory: Path, count: int, size: int) -> None:
-    """DataError unless the disk of `directory` holds `count` decoded pictures of `size` px, and what to do instead."""
+def require_space(directory: Path, count: int, size: int, *, is_all: bool = False) -> None:
+    """DataError unless the disk of `directory` holds `count` decoded pictures of `size` px, and what to do instead.
+
+    is_all: there is no way to take fewer pictures, or to decode them later.
+    """
     needed = count * size * size * 3
     written = sum(path.stat().st_blocks * 512 for path in directory.iterdir())
     room = shutil.disk_usage(directory).free + written
@@ -114,10 +117,13 @@ def require_space(directory: Path, count: int, size: int) -> None:
         return
     fitting = int(size * (room / needed) ** 0.5) // 8 * 8
     smaller = f"a resolution of {fitting} px or less (--resolution), " if fitting >= SMALLEST else ""
+    fewer = (
+        f"at most {int(count * room / needed):,} pictures (--pictures), have them decoded as they are wanted "
+        "(--stream), or free space there"
+    )
     raise DataError(
         f"{count:,} pictures at {size} px take {needed / 1e9:,.1f} GB, and {directory.parent} has {room / 1e9:,.1f} GB "
-        f"free; ask for {smaller}at most {int(count * room / needed):,} pictures (--pictures), have them decoded as "
-        "they are wanted (--stream), or free space there"
+        f"free; {'free space there' if is_all else f'ask for {smaller}{fewer}'}"
     )
 
 

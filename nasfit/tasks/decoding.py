@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -25,6 +26,7 @@ EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 # Pillow's own limit of refusal (twice its limit of warning); 108-megapixel phone pictures pass.
 MAX_PIXELS = 178_956_970
 
+Made = TypeVar("Made")
 # Left, top, right, bottom, px.
 Box = tuple[float, float, float, float]
 
@@ -45,20 +47,56 @@ def decode(file: str | BinaryIO, resolution: int, draws: Draws | None = None) ->
 
     Its centre square, or with `draws` the part of it that `window_of` says.
     """
+
+    def fitted(image: Image.Image) -> Images:
+        whole = image.size
+        window = _centre(whole) if draws is None else window_of(*whole, draws)
+        _draft(image, window, resolution * (2 if draws is None else 1))
+        image.load()
+        box = _centre(image.size) if draws is None else _scaled(window, whole, image.size)
+        small = _fitted(as_rgb(image), resolution, box)
+        turn = _UPRIGHT.get(_orientation(image))
+        return np.asarray(small.transpose(turn) if turn is not None else small)
+
+    return _read(file, fitted)
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """A picture that was read whole. image_SSC: upright, squeezed to a square. size: width and height as stored, px.
+
+    orientation: EXIF's, 1 to 8; from 5 on the upright picture has width and height exchanged.
+    """
+
+    image_SSC: Images
+    size: tuple[int, int]
+    orientation: int
+
+
+def decode_whole(file: str | BinaryIO, side: int) -> Whole | str:
+    """The whole picture as (side, side, 3) uint8, its sides squeezed to equal ones, or why the file is none."""
+
+    def squeezed(image: Image.Image) -> Whole:
+        size = image.size
+        _draft(image, (0, 0, *size), side * 2)
+        image.load()
+        small = _fitted(as_rgb(image), side, (0, 0, *image.size))
+        orientation = _orientation(image)
+        turn = _UPRIGHT.get(orientation)
+        return Whole(np.asarray(small if turn is None else small.transpose(turn)), size, orientation)
+
+    return _read(file, squeezed)
+
+
+def _read(file: str | BinaryIO, make: Callable[[Image.Image], Made]) -> Made | str:
+    """What `make` does with the opened picture, or the reason why there is none."""
     try:
         with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 return _too_large(image.size)
             if min(image.size) < 1:
                 return "no pixels"
-            whole = image.size
-            window = _centre(whole) if draws is None else window_of(*whole, draws)
-            _draft(image, window, resolution * (2 if draws is None else 1))
-            image.load()
-            box = _centre(image.size) if draws is None else _scaled(window, whole, image.size)
-            small = _fitted(as_rgb(image), resolution, box)
-            turn = _UPRIGHT.get(_orientation(image))
-            return np.asarray(small.transpose(turn) if turn is not None else small)
+            return make(image)
     except Image.DecompressionBombError as error:
         return f"too large: {str(error).split(',')[0]}"
     except UnidentifiedImageError:

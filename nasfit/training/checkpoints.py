@@ -28,7 +28,7 @@ def read_weights(file: Path, expected: Mapping[str, str]) -> dict[str, Tensor]:
 
     expected: what must be the same, such as `architecture` and `classes`, by the names that `packed_weights` was given.
     """
-    tensors, described = _read(file)
+    tensors, described = read_tensors(file)
     if not described:
         raise TrainingError(f"{str(file)!r} does not say of which network its weights are; give a file nasfit wrote")
     _require_same(file, described, expected)
@@ -58,7 +58,7 @@ def restore_state(
 
     Raises TrainingError for a damaged file and for a checkpoint of something else.
     """
-    tensors, told = _read(file)
+    tensors, told = read_tensors(file)
     if told.get("format") != FORMAT:
         raise TrainingError(
             f"{str(file)!r} is no checkpoint of this version ({told.get('format') or 'no format named'}); "
@@ -94,7 +94,8 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, An
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file and the texts it tells of itself. Raises TrainingError where it is none."""
     try:
         with safe_open(file, "pt") as opened:
             described = dict(opened.metadata() or {})

@@ -1,0 +1,61 @@
+"""`nasfit search-detector`: shows its trials as they come, then the front and how to train its winner."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+from pathlib import Path
+from typing import Any
+
+from nasfit.architecture import Architecture
+from nasfit.cli.progress import LOG
+from nasfit.cli.searching import file_name, interruptible
+from nasfit.devices import open_device
+from nasfit.search.detector_search import DetectorSearch, DetectorSearchSettings, search_detectors
+
+
+def run(settings: DetectorSearchSettings, study: Path | None, *, device: str, engine: str, as_json: bool) -> None:
+    """Searches, or goes on; prints the front. Exit code 130 when interrupted, with how to go on."""
+    path = study or Path("runs") / f"detector-{file_name(settings.data)}-{settings.target_ms:g}ms-seed{settings.seed}"
+    handler = logging.StreamHandler()
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    try:
+        with interruptible("trial"):
+            searched = search_detectors(
+                settings, path, kept=path.parent / "data", device=open_device(device, engine=engine)
+            )
+    finally:
+        LOG.removeHandler(handler)
+    if as_json:
+        print(json.dumps(_document(searched, settings, path), indent=1))
+        return
+    print(f"{len(searched.found.trials)} trials, {searched.trained} trained")
+    print(f"{'trial':>6}{'mAP':>10}{'ms':>9}   front (validation mAP after the short training)")
+    for trial in searched.found.front:
+        print(f"{trial.number:>6}{100 * (trial.accuracy or 0.0):>8.2f} %{trial.latency_ms:>9.3g}")
+    if searched.best is None:
+        print(f"no detector within {settings.target_ms:g} ms was trained; raise --target-ms, or lower --width")
+    else:
+        print(f"\nto train the best within {settings.target_ms:g} ms:\n  {_command(searched.best, settings)}")
+
+
+def _command(best: Architecture, settings: DetectorSearchSettings) -> str:
+    asked = ["nasfit", "train-detector", str(best), settings.data, "--resolution", str(settings.resolution)]
+    return shlex.join([*asked, "--budget", "1h"])
+
+
+def _document(searched: DetectorSearch, settings: DetectorSearchSettings, path: Path) -> dict[str, Any]:
+    front = [
+        {"trial": trial.number, "map": trial.accuracy, "latency_ms": trial.latency_ms} for trial in searched.found.front
+    ]
+    best = searched.best
+    return {
+        "study": str(path),
+        "trials": len(searched.found.trials),
+        "trained": searched.trained,
+        "front": front,
+        "best": None if best is None else str(best),
+        "command": None if best is None else _command(best, settings),
+    }

@@ -1,0 +1,203 @@
+"""A search for the detector that fits a device: mean average precision for accuracy, its latency for latency.
+
+The strategies, the study and its resumption are those of every search; a trial is a short training of a detector.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nasfit.architecture import Architecture, Detector, adapted, detector_on
+from nasfit.devices import Device
+from nasfit.errors import UsageError
+from nasfit.export import RMS_TOLERANCE, detector_to_tflite, export_model
+from nasfit.latency import Candidate, Check, Measurement, measure
+from nasfit.models import build, build_detector, decoded
+from nasfit.objective import Reward
+from nasfit.search.patience import until_back
+from nasfit.search.table import TableSearch, search_table
+from nasfit.space import DEFAULT_SPACE, Tokens, named_space
+from nasfit.tasks import DetectionData, load_detection, require_coco_eval
+from nasfit.training import best_device
+from nasfit.training.checkpoints import read_tensors
+from nasfit.training.detector_training import DetectionRecipe, Normalisation, Weights, detector_training
+from nasfit.training.full_training import full_training
+from nasfit.training.memory import keep_memory
+from nasfit.training.starting import start_from
+from nasfit.training.training_events import Completed
+
+LOG = logging.getLogger("nasfit.search")
+# As in every search: what is slower by more than this is not trained.
+PRUNED_ABOVE = 1.1
+
+
+@dataclass(frozen=True)
+class DetectorSearchSettings:
+    """target_ms: limit on the latency of the detector. trials: points tried. proxy_epochs: of a trial's training.
+
+    weights: file of a classification network of the same space, from which each trial's backbone inherits what it can;
+    None: backbones start fresh. width: multiplier of the space, 0 to 1 and above. resolution: of the input, px.
+    """
+
+    data: str
+    target_ms: float
+    trials: int = 40
+    proxy_epochs: float = 4.0
+    weights: str | None = None
+    space: str = DEFAULT_SPACE
+    width: float = 1.0
+    resolution: int = 320
+    batch: int = 16
+    strategy: str = "guided"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for option, value in (
+            ("--target-ms", self.target_ms),
+            ("--trials", self.trials),
+            ("--proxy-epochs", self.proxy_epochs),
+            ("--width", self.width),
+            ("--batch", self.batch),
+        ):
+            if not value > 0:
+                raise UsageError(f"{option} is {value:g}; it must be above 0")
+
+
+@dataclass(frozen=True)
+class DetectorSearch:
+    """What came of it. best: backbone of the winner, None where no detector within the limit was trained."""
+
+    found: TableSearch
+    best: Architecture | None
+
+    @property
+    def trained(self) -> int:
+        """Detectors that were trained and scored."""
+        return len(self.found.complete)
+
+
+def search_detectors(settings: DetectorSearchSettings, study: Path, *, kept: Path, device: Device) -> DetectorSearch:
+    """Searches for `settings.trials` trials, or goes on in `study`. kept: where decoded pictures are.
+
+    A candidate's latency is measured before it is chosen; one beyond the limit is PRUNED without a training. Each
+    trial's mean average precision is of the validation pictures, after a training whose seed is the search's. Raises
+    DataError, StudyError, UsageError, DeviceError, MissingExtraError, TrainingError.
+    """
+    require_coco_eval()
+    keep_memory()
+    space = named_space(settings.space)
+    data = load_detection(settings.data, cache=kept, resolution=settings.resolution, seed=settings.seed)
+
+    def detector(tokens: Tokens) -> Detector:
+        backbone = space.decode(tokens, settings.width)
+        return detector_on(backbone, classes=len(data.classes), resolution=settings.resolution)
+
+    @cache
+    def latency_ms(tokens: Tokens) -> float:
+        return measured_ms(detector(tokens), device)
+
+    def evaluate(tokens: Tokens) -> tuple[float, float, float]:
+        needed_ms = latency_ms(tokens)
+        excess = needed_ms / (PRUNED_ABOVE * settings.target_ms) - 1
+        precision = 0.0 if excess > 0 else proxy_precision(detector(tokens), data, settings)
+        LOG.info("%s", _told(precision, needed_ms, excess))
+        return precision, needed_ms, excess
+
+    found = search_table(
+        space.option_counts,
+        evaluate,
+        goal=Reward("soft", settings.target_ms),
+        samples=settings.trials,
+        strategy=settings.strategy,
+        latency=latency_ms,
+        groups=space.groups,
+        seed=settings.seed,
+        batch=min(10, settings.trials),
+        study=study,
+        question={**asdict(settings), "trials": None, "pictures": data.fingerprint},
+    )
+    best = found.best_under(settings.target_ms)
+    return DetectorSearch(found, None if best is None else space.decode(best.tokens, settings.width))
+
+
+def measured_ms(detector: Detector, device: Device) -> float:
+    """Latency of a detector with random weights, checked against torch. Raises TrialFailure, DeviceError."""
+    name, candidate = str(detector), detector_candidate(detector, device.model_format)
+    measured = until_back(device, lambda: measure(device, {name: candidate}))[name]
+    if not isinstance(measured, Measurement):
+        raise measured
+    return measured.latency_ms
+
+
+def detector_candidate(detector: Detector, model_format: str) -> Candidate:
+    """A detector's file with random weights, and what torch gives. Raises TrialFailure for what cannot be written.
+
+    What does not depend on the picture: in TFLite with decoding, in other formats the maps alone.
+    """
+    torch.manual_seed(0)
+    network = build_detector(detector).eval()
+    side = detector.resolution
+    image_1CHW = torch.randn(1, 3, side, side)
+    with torch.no_grad():
+        if model_format == "tflite":
+            content, expected = detector_to_tflite(network), decoded(network, image_1CHW)[0]
+        else:
+            content = export_model(network, (3, side, side), model_format=model_format)
+            expected = network(image_1CHW)[0]
+    return Candidate(content, Check(image_1CHW.numpy(), np.asarray(expected), RMS_TOLERANCE["fp32"]))
+
+
+def proxy_precision(detector: Detector, data: DetectionData, settings: DetectorSearchSettings) -> float:
+    """mAP on the validation pictures at the end of a short training, 0 to 1. Raises TrainingError, UsageError."""
+    recipe = DetectionRecipe(epochs=settings.proxy_epochs, batch=settings.batch)
+    weights, normalisation = _inherited(detector, settings)
+    training = detector_training(
+        detector,
+        data,
+        recipe,
+        seed=settings.seed,
+        device=best_device(),
+        normalisation=normalisation,
+        backbone=weights,
+        is_one_look=True,
+    )
+    last = None
+    for event in full_training(training, keep=_nothing):
+        if isinstance(event, Completed):
+            last = event
+    assert last is not None, "a training that ends says so"
+    return float(last.best["map"])
+
+
+def _inherited(detector: Detector, settings: DetectorSearchSettings) -> tuple[Weights | None, Normalisation]:
+    """What a backbone takes over from the trained network of the settings."""
+    if settings.weights is None:
+        return None, Normalisation()
+    file = Path(settings.weights)
+    _, told = read_tensors(file)
+    parent = Architecture.parse(told["architecture"]) if "architecture" in told else detector.backbone
+    kin = adapted(
+        replace(detector.backbone, classes=parent.classes, hidden_filters=parent.hidden_filters),
+        resolution=detector.resolution,
+        channels=parent.channels,
+        classes=parent.classes,
+    )
+    network = build(kin)
+    start_from(network, file)
+    return dict(network.state_dict()), Normalisation.told(told)
+
+
+def _told(precision: float, needed_ms: float, excess: float) -> str:
+    if excess > 0:
+        return f"{needed_ms:.3g} ms: too slow, not trained"
+    return f"{needed_ms:.3g} ms, mAP {100 * precision:.2f} %"
+
+
+def _nothing(name: str, content: bytes) -> None:
+    """A trial's weights are not kept."""

@@ -1,0 +1,109 @@
+"""A search whose trials are short trainings of detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from nasfit.architecture import Detector, adapted, detector_on
+from nasfit.devices import open_device
+from nasfit.errors import StudyError, UsageError
+from nasfit.models import build
+from nasfit.search import detector_search
+from nasfit.search.detector_search import DetectorSearchSettings, measured_ms, proxy_precision, search_detectors
+from nasfit.space import named_space
+from nasfit.study import TrialState
+from nasfit.tasks import load_detection
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    root = tmp_path / "pictures"
+    root.mkdir()
+    for index in range(12):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[10:40, 20:60] = 255
+        Image.fromarray(pixels).save(root / f"{index:02}.png")
+        (root / f"{index:02}.xml").write_text(
+            "<annotation><object><name>card</name><bndbox><xmin>20</xmin><ymin>10</ymin><xmax>60</xmax><ymax>40</ymax>"
+            "</bndbox></object></annotation>"
+        )
+    return root
+
+
+def settings(pictures: Path, **options: object) -> DetectorSearchSettings:
+    asked = DetectorSearchSettings(
+        str(pictures), 1.0, trials=12, proxy_epochs=1, resolution=64, batch=4, width=0.25, strategy="evolution"
+    )
+    return replace(asked, **options)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Detector]]:
+    """Latency by parameters and mAP by depth, and which detectors were trained."""
+    trained: list[Detector] = []
+
+    def precision(detector: Detector, *_: object) -> float:
+        trained.append(detector)
+        return sum(block.layers for block in detector.backbone.blocks) / 100
+
+    monkeypatch.setattr(detector_search, "measured_ms", lambda detector, _: _ms(detector))
+    monkeypatch.setattr(detector_search, "proxy_precision", precision)
+    yield trained
+
+
+def _ms(detector: Detector) -> float:
+    return sum(block.filters for block in detector.backbone.blocks) / 105
+
+
+def test_slow_detectors_are_not_trained_and_the_best_is_handed_over(
+    pictures: Path, tmp_path: Path, quick: list[Detector]
+) -> None:
+    asked = settings(pictures)
+    searched = search_detectors(asked, tmp_path / "study", kept=tmp_path / "data", device=open_device("local"))
+    assert len(searched.found.trials) == 12
+    assert {detector.resolution for detector in quick} == {64} and {detector.classes for detector in quick} == {1}
+    assert all(_ms(detector) <= 1.1 for detector in quick)
+    states = [trial.state for trial in searched.found.trials]
+    assert TrialState.PRUNED in states and TrialState.COMPLETE in states
+    assert searched.best is not None
+    chosen = searched.found.best_under(1.0)
+    assert chosen is not None and named_space("mnasnet-lean").decode(chosen.tokens, 0.25) == searched.best
+    before = len(quick)
+    again = search_detectors(
+        replace(asked, trials=14), tmp_path / "study", kept=tmp_path / "data", device=open_device("local")
+    )
+    assert again.found.trials[:12] == searched.found.trials and len(again.found.trials) == 14
+    assert len(quick) - before <= 2
+    with pytest.raises(StudyError, match="target_ms"):
+        search_detectors(
+            replace(asked, target_ms=2.0), tmp_path / "study", kept=tmp_path / "data", device=open_device("local")
+        )
+
+
+def test_a_trial_trains_and_measures_a_detector_that_inherits(pictures: Path, tmp_path: Path) -> None:
+    space = named_space("mnasnet-lean")
+    smallest = space.decode([0] * len(space.option_counts), 0.25)
+    parent = adapted(smallest, resolution=32, channels=3, classes=10)
+    torch.manual_seed(1)
+    trained = {name: value.contiguous() for name, value in build(parent).state_dict().items()}
+    save_file(trained, tmp_path / "weights.safetensors", {"architecture": str(parent)})
+    data = load_detection(pictures, cache=tmp_path / "data", resolution=64)
+    asked = settings(pictures, weights=str(tmp_path / "weights.safetensors"))
+    detector = detector_on(smallest, classes=1, resolution=64)
+    inherited, _ = detector_search._inherited(detector, asked)
+    assert inherited is not None and torch.equal(inherited["head.0.weight"], trained["head.0.weight"])
+    assert 0 <= proxy_precision(detector, data, replace(asked, proxy_epochs=2)) <= 1
+    assert measured_ms(detector, open_device("local")) > 0
+
+
+def test_settings_must_be_above_zero(pictures: Path) -> None:
+    with pytest.raises(UsageError, match="--target-ms is 0; it must be above 0"):
+        settings(pictures, target_ms=0)

@@ -126,7 +126,8 @@ def beside_published(options: argparse.Namespace) -> dict[str, Any]:
     for name, row in found.items():
         latency = measured[name]
         row["search_accuracy"] = contenders[name].accuracy
-        row["latency"] = latency.to_dict() if isinstance(latency, Measurement) else {"failed": str(latency)}
+        told = latency.to_dict() if isinstance(latency, Measurement) else {"failed": str(latency)}
+        row["latency"] = {name: value for name, value in told.items() if not name.endswith("_samples_ms")}
         shown = f"{latency.latency_ms:.3g} ms" if isinstance(latency, Measurement) else str(latency)
         print(
             f"{name:24} {row['test']['accuracy']:.2%} (in the search {contenders[name].accuracy:.2%}), {shown}, "

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from nasfit.errors import MissingExtraError
+from nasfit.errors import MissingExtraError, StudyError
 from nasfit.study.files import write_whole
 from nasfit.training import EpochEnded, Stepped, TrainingEvent
 
@@ -69,14 +69,21 @@ class _TensorBoard:
         # Imported here: a search does without.
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(directory / DIRECTORY), purge_step=step)
+        self._place = directory / DIRECTORY
+        self._writer = SummaryWriter(str(self._place), purge_step=step)
 
     def write(self, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self._writer.close()
+        try:
+            self._writer.close()
+        except OSError as error:
+            raise StudyError(
+                f"cannot write {str(self._place)!r}: {error.strerror or error}; the checkpoints before are whole. Make "
+                "room, then the same command goes on"
+            ) from error
 
 
 class _MLflow:

@@ -2,16 +2,17 @@
 
     python benchmarks/faults.py                 # 200 faults: most of an hour
     python benchmarks/faults.py --quick --json  # 3 faults
-    python benchmarks/faults.py --on SMALL_DISK --faketime /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1
+    python benchmarks/faults.py --on SMALL_DISK                # its disk is filled up too
     python benchmarks/faults.py --store postgresql://me@/db --restart 'pg_ctl restart -D ...'
 
 A search of the shipped pictures runs as two processes, one that drives and one that helps. At random moments (seeded)
 one thing happens: the driver, the helper, both, a training process or the engine that measures is killed, the driver is
 asked to end, one of the two stands still for a while, somebody locks the tables, the study is copied. Where they can be
-had, more: the disk under --on is filled up (below 2 GB only), both processes' clock jumps by up to days (with
-libfaketime), the database restarts. Who has ended is started again by the same command, after a death of both two at
-once. After each fault the study is read: every trial that was finished before must be there unchanged (or it is lost),
-no network may be trained by two trials (twice), and a copy must open. In the end the search comes to its result.
+had, more: the disk under --on is filled up (below 2 GB only), the clock of both processes and of all that they start
+jumps by up to days (with a C compiler), the database restarts. Who has ended is started again by the same command, both
+at once where both were killed. After each fault the study is read: every trial that was finished before must be there
+unchanged (or it is lost), no network may be trained by two trials (twice), and a copy must open. In the end the search
+comes to its result.
 """
 
 from __future__ import annotations
@@ -66,7 +67,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--on", type=Path, help="directory of a small disk to fill up")
-    parser.add_argument("--faketime", type=Path, help="libfaketime, to have clocks jump")
     parser.add_argument("--store", help="address of a PostgreSQL database that keeps the study")
     parser.add_argument("--restart", help="command that restarts that database")
     parser.add_argument("--quick", action="store_true", help="3 faults")
@@ -82,7 +82,7 @@ class Search:
 
     def __init__(self, path: Path, beside: Path, options: argparse.Namespace) -> None:
         self.path, self.options = path, options
-        self.clock = beside / "clock"
+        self.clock = _clock(beside)
         self._log = beside / "log"
         self.running: list[subprocess.Popen[bytes]] = []
 
@@ -152,11 +152,8 @@ class Search:
         call = [sys.executable, "-c", "from nasfit.cli import main; main()", "search", "fashion-mnist-small"]
         call += [*options.split(), *(["--store", self.options.store] if self.options.store else [])]
         environment = dict(os.environ)
-        if self.options.faketime:
-            self.clock.touch()
-            # Read anew at every look at the clock; the one that never goes back is left alone.
-            environment |= {"LD_PRELOAD": str(self.options.faketime), "FAKETIME_TIMESTAMP_FILE": str(self.clock)}
-            environment |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        if self.clock:
+            environment |= {"LD_PRELOAD": str(self.clock.with_suffix(".so")), "FAULTS_CLOCK": str(self.clock)}
         with self._log.open("ab") as log:
             return subprocess.Popen(call, stdout=log, stderr=log, env=environment)
 
@@ -166,7 +163,7 @@ def _harmed(search: Search, number: int, draw: random.Random) -> dict[str, objec
     tried: Counter[str] = Counter()
     lost = twice = unreadable = 0
     known: Trials = {}
-    faults = _possible(search.options)
+    faults = _possible(search.options, search.clock)
     for fault in range(number):
         search.keep_running()
         time.sleep(draw.uniform(0, MOST_S))
@@ -246,7 +243,8 @@ def _fill_disk(search: Search, draw: random.Random) -> bool:
 
 
 def _set_clock(search: Search, draw: random.Random) -> bool:
-    search.clock.write_text(f"{draw.uniform(-DAYS, DAYS) * 86400:+.0f}")
+    assert search.clock is not None, "possible only with one"
+    search.clock.write_text(f"{draw.uniform(-DAYS, DAYS) * 86400:.0f}\n")
     return True
 
 
@@ -307,17 +305,70 @@ def _still(process: subprocess.Popen[bytes] | None) -> bool:
     return True
 
 
+# The time of day, moved by the seconds in a file; the clock that never goes back is left alone.
+CLOCK = r"""
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static long moved(void) {
+    char *path = getenv("FAULTS_CLOCK");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    long seconds = 0;
+    if (file) { if (fscanf(file, "%ld", &seconds) != 1) seconds = 0; fclose(file); }
+    return seconds;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int failed = syscall(SYS_clock_gettime, clock, now);
+    if (!failed && clock == CLOCK_REALTIME) now->tv_sec += moved();
+    return failed;
+}
+
+int gettimeofday(struct timeval *now, void *zone) {
+    struct timespec precise;
+    clock_gettime(CLOCK_REALTIME, &precise);
+    now->tv_sec = precise.tv_sec;
+    now->tv_usec = precise.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *told) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (told) *told = now.tv_sec;
+    return now.tv_sec;
+}
+"""
+
+
+def _clock(directory: Path) -> Path | None:
+    """File of the seconds, beside the library that reads it; None without a compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    library, clock = directory / "clock.so", directory / "clock"
+    command = [compiler, "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+    subprocess.run(command, input=CLOCK, text=True, check=True)
+    clock.write_text("0\n")
+    return clock
+
+
 Fault = Callable[[Search, random.Random], bool]
 
 
-def _possible(options: argparse.Namespace) -> dict[str, Fault]:
+def _possible(options: argparse.Namespace, clock: Path | None) -> dict[str, Fault]:
     """All that can be had here."""
     faults: dict[str, Fault] = dict(FAULTS)
     if options.store is None:
         faults |= {"tables locked": _lock, "study copied": _copy}
     if options.restart:
         faults["database restarted"] = _restart
-    if options.faketime:
+    if clock:
         faults["clock jumped"] = _set_clock
     if options.on:
         if shutil.disk_usage(options.on).total > SMALL_BYTES:

@@ -1,7 +1,7 @@
 """Full trainings: the same recipe by nasfit and by timm, and a found network beside MobileNets trained alike.
 
     python benchmarks/training.py                                   # against timm, Fashion-MNIST, three seeds
-    python benchmarks/training.py --study runs/first --data ./cifar10 --budget 30m
+    python benchmarks/training.py --study runs/cifar10 --data ./cifar10 --budget 30m
     python benchmarks/training.py --quick --json
 
 Against timm: MnasNet-A1 at a small width and 32 px, the published recipe over a few epochs (warm-up and falls shortened
@@ -10,8 +10,8 @@ built from the parts it is built from. What differs: timm decays no biases, warm
 crops pictures of 28 px where nasfit crops them resized to 37. Both sides run at once, a core each: only accuracies are
 compared.
 
-With --study: the network that the study hands over and the published ones, each by `nasfit train` for --budget, one
-after another, then all files measured in one session.
+With --study: the network that the study hands over and its baselines, each by `nasfit train` for --budget, one after
+another, then all files measured in one session.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ import statistics
 import sys
 import tempfile
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from facts import document
 from training_sides import Job, timm_version, trained
 
-from nasfit.architecture import Architecture, adapted, published
+from nasfit.architecture import adapted, published
 from nasfit.cli.quantities import seconds
-from nasfit.cli.training import asked_network
 from nasfit.devices import open_device
 from nasfit.errors import TrialFailure
 from nasfit.latency import THOROUGH, Candidate, Measurement, measure
-from nasfit.search import FullFinished, FullSettings, run_full_training
+from nasfit.search import Contender, FullFinished, FullPlanned, FullSettings, Result, run_full_training
+from nasfit.study import Study
 from nasfit.tasks import load
 from nasfit.training import full_recipe, stored_side
 from nasfit.workers import Pool, available_cores
@@ -54,7 +53,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--study", type=Path, help="train its network beside published ones instead")
     parser.add_argument("--budget", default="30m", help="of each of these trainings")
-    parser.add_argument("--baselines", nargs="*", default=["mobilenet-v2:0.35", "mobilenet-v3-small:0.5"])
+    parser.add_argument("--networks", nargs="*", help="of its result; default: the winner, a baseline a family")
     parser.add_argument("--recipe", default="quick", help="of these trainings")
     parser.add_argument("--keep", type=Path, help="directory of these trainings, to go on in")
     parser.add_argument("--quick", action="store_true", help="400 pictures, one seed: tells nothing but that it runs")
@@ -75,7 +74,7 @@ def against_timm(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as cache:
         own, kept = (
             load(options.data, cache=Path(cache), resolution=side)
-            for side in (None, stored_side(full_recipe("mnasnet"), RESOLUTION))
+            for side in (None, stored_side(full_recipe("mnasnet").test_crop, RESOLUTION))
         )
         network = adapted(
             published("mnasnet-a1", options.width),
@@ -110,45 +109,54 @@ def spread(values: list[float]) -> str:
 
 
 def beside_published(options: argparse.Namespace) -> dict[str, Any]:
-    """Accuracy, latency, parameters of the study's network and of published ones, each trained for the budget."""
-    name, text, _ = asked_network(str(options.study), None, None)
-    resolution = Architecture.parse(text).resolution
-    networks = {name: (text, True)}
-    for baseline in options.baselines:
-        family, width = baseline.split(":")
-        networks[f"{family} x{width}"] = (str(published(family, float(width))), False)
-    results: dict[str, dict[str, Any]] = {}
+    """Accuracy, latency, parameters of networks of the study's result, each trained for the budget."""
+    with Study.open(options.study, read_only=True) as study:
+        result = Result.from_json(study.document("result"))
+    contenders = {contender.name: contender for contender in result.contenders}
+    found: dict[str, dict[str, Any]] = {}
     candidates: dict[str, Candidate] = {}
     with tempfile.TemporaryDirectory() as temporary:
         directory = options.keep or Path(temporary)
-        for label, (architecture, is_fixed) in networks.items():
-            settings = FullSettings(
-                options.data,
-                architecture,
-                is_fixed=is_fixed,
-                recipe=options.recipe,
-                budget_s=seconds(options.budget),
-                resolution=resolution,
-            )
-            out = directory / label.replace(" ", "-")
-            for event in run_full_training(settings, out):
-                if isinstance(event, FullFinished):
-                    results[label] = event.result
-            content = (out / results[label]["files"]["tflite"]).read_bytes()
-            candidates[label] = Candidate(content)
-            print(f"{label}: {results[label]['test']['accuracy']:.2%}", flush=True)
+        for name in options.networks or chosen(result):
+            out = directory / name.replace(" ", "-")
+            found[name] = fully_trained(options, contenders[name].architecture, out)
+            candidates[name] = Candidate((out / found[name]["files"]["tflite"]).read_bytes())
+            print(f"{name}: {found[name]['test']['accuracy']:.2%}", flush=True)
         measured = measure(open_device("local"), candidates, timing=THOROUGH)
-    rows = {}
-    for label, result in results.items():
-        latency = measured[label]
-        told = asdict(latency) if isinstance(latency, Measurement) else {"failed": str(latency)}
-        rows[label] = {**result, "latency": told}
+    for name, row in found.items():
+        latency = measured[name]
+        row["search_accuracy"] = contenders[name].accuracy
+        row["latency"] = latency.to_dict() if isinstance(latency, Measurement) else {"failed": str(latency)}
         shown = f"{latency.latency_ms:.3g} ms" if isinstance(latency, Measurement) else str(latency)
         print(
-            f"{label:24} {result['test']['accuracy']:.2%} {shown} {result['parameters']:,} parameters, "
-            f"{result['epochs']:.3g} epochs"
+            f"{name:24} {row['test']['accuracy']:.2%} (in the search {contenders[name].accuracy:.2%}), {shown}, "
+            f"{row['parameters']:,} parameters, {row['epochs']:.3g} epochs"
         )
-    return {"networks": rows}
+    return {"networks": found}
+
+
+def fully_trained(options: argparse.Namespace, architecture: str, out: Path) -> dict[str, Any]:
+    """The result of one training."""
+    settings = FullSettings(
+        options.data, architecture, is_fixed=True, recipe=options.recipe, budget_s=seconds(options.budget), device="cpu"
+    )
+    for event in run_full_training(settings, out):
+        if isinstance(event, FullPlanned):
+            print(f"{event.plan.epochs:.3g} epochs", flush=True)
+        elif isinstance(event, FullFinished):
+            return event.result
+    raise AssertionError("a training ends")
+
+
+def chosen(result: Result) -> list[str]:
+    """The network handed over, and of each family the baseline that was most accurate in the search."""
+    best: dict[str, Contender] = {}
+    for contender in result.baselines:
+        family = contender.name.split(" ")[0]
+        if family not in best or contender.accuracy > best[family].accuracy:
+            best[family] = contender
+    handed = result.contenders[result.best] if result.best is not None else result.found[0]
+    return [handed.name, *(contender.name for contender in best.values())]
 
 
 if __name__ == "__main__":

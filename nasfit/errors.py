@@ -34,6 +34,10 @@ class ArchitectureError(UsageError):
     """A text or a set of values that describes no architecture, or one outside the space at hand."""
 
 
+class WeightsError(UsageError):
+    """A file of weights that cannot be read, or that is of another network."""
+
+
 class DataError(NasfitError, ValueError):
     """Pictures that are missing, unreadable or too few to train on."""
 

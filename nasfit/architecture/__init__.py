@@ -13,7 +13,7 @@ from nasfit.architecture.detector import (
 from nasfit.architecture.layers import Layer, layers
 from nasfit.architecture.published import PUBLISHED, published
 from nasfit.architecture.rounding import divisible
-from nasfit.architecture.scaling import STRIDE_RULES, adapted, scaled
+from nasfit.architecture.scaling import STRIDE_RULES, adapted, fitted, scaled
 
 __all__ = [
     "MIN_DETECTOR_RESOLUTION",
@@ -32,6 +32,7 @@ __all__ = [
     "count_detector",
     "detector_on",
     "divisible",
+    "fitted",
     "layers",
     "published",
     "read_block",

@@ -39,7 +39,7 @@ _BLOCKS = {
 _V3_SMALL = (
     "in3@224 stem16s2 | sepconv k3 s2 hse0.25 none f16 n1 relu | mbconv4.5 k3 s2 se0 none f24 n1 relu | "
     "mbconv3.67 k3 s1 se0 identity f24 n1 relu | mbconv4 k5 s2 hse0.25 none f40 n1 | "
-    "mbconv6 k5 s1 hse0.25 identity f40 n2 | mbconv3 k5 s1 hse0.25 none f48 n1 | "
+    "mbconv6 k5 s1 hse0.25 identity f40 n2 | mbconv3 k5 s1 hse0.25 identity f48 n1 | "
     "mbconv3 k5 s1 hse0.25 identity f48 n1 | mbconv6 k5 s2 hse0.25 none f96 n1 | "
     "mbconv6 k5 s1 hse0.25 identity f96 n2 | head576 hidden1024 out1000 hswish"
 )

@@ -12,6 +12,8 @@ from nasfit.errors import ArchitectureError, UnknownNameError
 
 STRIDE_RULES = ("early", "late")
 LEAST_MAP = 4
+# The smallest input of the published grid of widths and resolutions.
+LEAST_PUBLISHED = 96
 
 
 def scaled(architecture: Architecture, width: float, *, head: bool = False) -> Architecture:
@@ -48,6 +50,16 @@ def adapted(
     return replace(
         architecture, resolution=resolution, channels=channels, classes=classes, stem_stride=kept[0], blocks=blocks
     )
+
+
+def fitted(network: Architecture, *, resolution: int, channels: int, classes: int) -> Architecture:
+    """A published network for another input and number of classes, as its authors scale it: all strides stay.
+
+    Below 96 px, the least of the paper's grid, it is `adapted`, the first halvings kept.
+    """
+    if resolution < LEAST_PUBLISHED:
+        return adapted(network, resolution=resolution, channels=channels, classes=classes)
+    return replace(network, resolution=resolution, channels=channels, classes=classes)
 
 
 def _halvings(resolution: int) -> int:

@@ -207,6 +207,7 @@ def train(
     lr: training_options.Rate = None,
     resolution: training_options.Resolution = None,
     width: training_options.Width = None,
+    strides: training_options.Strides = "late",
     pick: training_options.Pick = None,
     weights: training_options.Weights = None,
     balance: training_options.Balance = False,
@@ -216,6 +217,7 @@ def train(
     precision: training_options.Precision = None,
     compile_: training_options.Compile = False,
     seed: options.Seed = 0,
+    log: training_options.Log = None,
     checkpoint_every: training_options.CheckpointEvery = "60s",
     out: training_options.Out = None,
     dry_run: training_options.DryRun = False,
@@ -435,16 +437,90 @@ def count(
     network: Annotated[
         str, typer.Argument(help="mnasnet-a1, mobilenet-v3-small, another published network or a text form.")
     ],
-    width: Annotated[float, typer.Option(help="Width multiplier of a published network.")] = 1.0,
+    width: Annotated[float | None, typer.Option(help="Width multiplier of a published network.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size, px, instead of 224.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes instead of 1,000.")] = None,
     json_: Json = False,
 ) -> None:
     """Print parameters, multiply-adds and the block table of a network.
 
-    Example: nasfit count mnasnet-a1
+    Example: nasfit count mnasnet-a1 --width 0.5 --resolution 160
     """
     from nasfit.cli.counting import run
+    from nasfit.cli.networks import Fitting
 
-    run(network, width, as_json=json_)
+    run(network, Fitting(width, resolution, classes), as_json=json_)
+
+
+@app.command("export")
+def export_network(
+    source: Annotated[
+        str, typer.Argument(help="A study, a full training, a .safetensors file of nasfit, a network's name or text.")
+    ],
+    network: Annotated[str | None, typer.Option(help="Of a study, such as found-2. Default: the winner.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="tflite, onnx, ncnn or executorch.")] = "tflite",
+    precision: Annotated[str, typer.Option(help="fp32, or int8 (tflite, onnx), calibrated on pictures.")] = "fp32",
+    preprocessing: Annotated[
+        str, typer.Option(help="outside: the file takes normalised pictures; inside: pixels of 0 to 255.")
+    ] = "outside",
+    data: Annotated[
+        str | None, typer.Option(help="Pictures to calibrate, check and test on. Default: a study's own.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Of a published network: .safetensors or .pth of nasfit, torchvision or timm.")
+    ] = None,
+    new_classifier: Annotated[
+        bool, typer.Option("--new-classifier", help="Keep all weights but the last layer's, for other --classes.")
+    ] = False,
+    same_padding: Annotated[
+        bool, typer.Option("--same-padding", help="TensorFlow's padding; the weights are of a tf_ network of timm.")
+    ] = False,
+    width: Annotated[float | None, typer.Option(help="Width multiplier of a published network.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Input size, px, instead of 224.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes instead of 1,000.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; the card is beside it. Default: by its name.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Measure the file there: local, ssh://user@host, adb.")] = None,
+    engine: Annotated[str | None, typer.Option(help="That measures it. Default: the format's first.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Of the weights, for the card, such as apache-2.0.")] = None,
+    json_: Json = False,
+) -> None:
+    """Write a network as the file that ships, check, test and measure it, and describe it in a model card.
+
+    Example: nasfit export runs/demo --network found-2 --format onnx --precision int8
+    """
+    from nasfit.cli.export_sources import Wanted
+    from nasfit.cli.exporting import Asked, run
+    from nasfit.cli.networks import Fitting
+
+    wanted = Wanted(network, weights, new_classifier, same_padding, Fitting(width, resolution, classes))
+    asked = Asked(source, wanted, format_, precision, preprocessing, data, out, device, engine, licence)
+    run(asked, as_json=json_)
+
+
+@app.command()
+def reproduce(
+    table: Annotated[str, typer.Argument(help="imagenet, coco, scaling or ablation.")],
+    device: Annotated[str, typer.Option(help=DEVICE_HELP)] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
+    latency: Annotated[bool, typer.Option("--latency/--no-latency", help="Measure the networks on the device.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure for seconds, in one process.")] = False,
+    data: Annotated[str | None, typer.Option(help="ImageNet's pictures, to test --weights on.")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FILE", help="Weights of a network of the table; may be repeated.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Print a table of the paper beside what nasfit counts, measures and tests of the same networks.
+
+    Example: nasfit reproduce imagenet --data /data/imagenet --weights mnasnet-b1=mnasnet1_0.pth
+    """
+    from nasfit.cli.measuring import Place
+    from nasfit.cli.reproducing import Asked, run
+
+    place = Place(device, engine) if latency else None
+    run(Asked(table, place, quick, data, tuple(weights or ())), as_json=json_)
 
 
 @app.command()

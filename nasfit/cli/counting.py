@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from nasfit.architecture import Architecture, count, published, write_blocks
-from nasfit.errors import ArchitectureError, UsageError
+from nasfit.architecture import Architecture, count, write_blocks
+from nasfit.cli.networks import Fitting, architecture_named
+from nasfit.errors import ArchitectureError
 
 
-def run(network: str, width: float, *, as_json: bool) -> None:
-    """Prints the counts of a published network or of a text form. Raises UnknownNameError, ArchitectureError."""
-    if "|" in network and width != 1.0:
-        raise UsageError(f"--width {width:g} goes with a published network; a text form has widths of its own")
-    architecture = Architecture.parse(network) if "|" in network else published(network, width)
+def run(network: str, fitting: Fitting, *, as_json: bool) -> None:
+    """Prints the counts of a published network, a text form or a block string. Raises UsageError, ArchitectureError."""
+    architecture = architecture_named(network, fitting)
     counts = count(architecture)
     if as_json:
         document = {"architecture": str(architecture), "blocks": _blocks(architecture), **asdict(counts)}

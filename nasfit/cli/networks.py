@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nasfit.architecture import PUBLISHED, Architecture, adapted, published, read_block, read_blocks
+from nasfit.architecture import PUBLISHED, Architecture, fitted, published, read_block, read_blocks
 from nasfit.devices import ENGINES
 from nasfit.errors import UnknownNameError, UsageError
 
@@ -67,7 +67,7 @@ def architecture_named(text: str, fitting: Fitting) -> Architecture:
             )
         return Architecture.parse(text)
     network = _from_blocks(text, fitting) if _BLOCK_STRING.match(text) else _from_name(text, fitting)
-    return adapted(
+    return fitted(
         network,
         resolution=network.resolution if fitting.resolution is None else fitting.resolution,
         channels=network.channels,

@@ -46,7 +46,8 @@ Store = Annotated[
 Ray = Annotated[
     str | None, typer.Option(help="Train on a Ray cluster: auto (the one this machine belongs to) or HOST:PORT.")
 ]
-Space = Annotated[str, typer.Option(help="mnasnet-lean, mnasnet (as published) or mnasnet-7.")]
+SPACE_HELP = "mnasnet-lean, mnasnet (as published), mnasnet-7; ablations: mnasnet-no-se, -flat, -mbconv3-k3 and others."
+Space = Annotated[str, typer.Option(help=SPACE_HELP)]
 Strategy = Annotated[str, typer.Option(help=STRATEGY_HELP)]
 WarmStart = Annotated[Path | None, typer.Option(help="Earlier study of the same space; what it knows gives hints.")]
 Stopping = Annotated[str, typer.Option(help="curve: a training that can no longer matter is ended; none: never.")]

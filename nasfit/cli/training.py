@@ -56,6 +56,7 @@ def asked(given: Mapping[str, Any]) -> Asked:
             "rate": given["lr"],
             "compiled": given["compile_"],
             "balanced": given["balance"],
+            "logs": tuple(given["log"] or ()),
         }
     )
     return Asked(settings, name)

@@ -25,6 +25,9 @@ Resolution = Annotated[
     int | None, typer.Option(help="Input size, px. Default: a study's; else the pictures' own, up to 224.")
 ]
 Width = Annotated[float | None, typer.Option(help="Width multiplier of a published network.")]
+Strides = Annotated[
+    str, typer.Option(help="Which halvings a published network keeps on small pictures: late (accurate), early (fast).")
+]
 Pick = Annotated[str | None, typer.Option("--network", help="Of a study: found-2, or another name in its result.")]
 Weights = Annotated[
     Path | None, typer.Option(help="Trained weights (.safetensors) of this or a similar network to start from.")
@@ -36,6 +39,10 @@ Stream = Annotated[
 Device = Annotated[str | None, typer.Option(help="cpu or cuda. Default: a GPU where there is one.")]
 Precision = Annotated[str | None, typer.Option(help="fp32 or bf16. Default: bf16 on a GPU that has it.")]
 Compile = Annotated[bool, typer.Option("--compile", help="Use torch.compile, which pays on a GPU after minutes.")]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(help="mlflow or wandb (extras), beside TensorBoard's files; may be given twice."),
+]
 CheckpointEvery = Annotated[str, typer.Option(help="The most that a kill costs.")]
 Out = Annotated[
     Path | None, typer.Option(help="Directory; the same command again goes on. Default: runs/train-NETWORK-DATA...")

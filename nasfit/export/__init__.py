@@ -10,9 +10,11 @@ from nasfit.export.detector_parity import check_detector_onnx, check_detector_tf
 from nasfit.export.detector_tflite import detector_to_tflite
 from nasfit.export.executorch_writer import to_executorch, write_executorch
 from nasfit.export.metadata import model_metadata, read_metadata
+from nasfit.export.model_card import CardFile, CardLatency, ModelCard, model_card
 from nasfit.export.ncnn_writer import ncnn_files, to_ncnn, write_ncnn
 from nasfit.export.onnx_writer import OPSET, to_onnx, write_onnx
 from nasfit.export.parity import FP32_TOLERANCE, RMS_TOLERANCE, check_parity, run_file
+from nasfit.export.preprocessing import with_preprocessing
 from nasfit.export.program import Program
 from nasfit.export.tflite_writer import to_tflite, write_tflite
 from nasfit.export.tracing import INPUT_NAME, OUTPUT_NAME, output_names, trace_program
@@ -28,6 +30,9 @@ __all__ = [
     "PRECISIONS",
     "REPORTED_SCORE",
     "RMS_TOLERANCE",
+    "CardFile",
+    "CardLatency",
+    "ModelCard",
     "Program",
     "check_detector_onnx",
     "check_detector_tflite",
@@ -35,6 +40,7 @@ __all__ = [
     "detector_to_onnx",
     "detector_to_tflite",
     "export_model",
+    "model_card",
     "model_metadata",
     "ncnn_files",
     "output_names",
@@ -45,6 +51,7 @@ __all__ = [
     "to_onnx",
     "to_tflite",
     "trace_program",
+    "with_preprocessing",
     "write_executorch",
     "write_ncnn",
     "write_onnx",

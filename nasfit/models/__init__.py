@@ -1,7 +1,9 @@
 """Architecture -> `torch.nn.Module`."""
 
+from nasfit.models.creating import Created, create_model, created
 from nasfit.models.default_boxes import default_boxes
 from nasfit.models.detector_network import DetectorNetwork, as_ssd, build_detector, decoded, flattened
+from nasfit.models.foreign_names import IMAGENET_MEAN, IMAGENET_STD
 from nasfit.models.inheriting import Inheritance, inherited, require_kin
 from nasfit.models.network import (
     BN_EPSILON,
@@ -15,10 +17,14 @@ from nasfit.models.network import (
     madds_count,
     parameter_count,
 )
+from nasfit.models.weights_file import load_network, read_weights, save_network
 
 __all__ = [
     "BN_EPSILON",
     "BN_MOMENTUM",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "Created",
     "DetectorNetwork",
     "Inheritance",
     "MobileLayer",
@@ -28,12 +34,17 @@ __all__ = [
     "build",
     "build_detector",
     "calm",
+    "create_model",
+    "created",
     "decoded",
     "default_boxes",
     "flattened",
     "inherited",
     "initialise",
+    "load_network",
     "madds_count",
     "parameter_count",
+    "read_weights",
     "require_kin",
+    "save_network",
 ]

@@ -55,6 +55,7 @@ class Network(nn.Module):
         conv = partial(conv_bn, same_padding=same_padding)
         plan = layers(architecture)
         self.architecture = architecture
+        self.same_padding = same_padding
         self.stem = nn.Sequential(
             *conv(architecture.channels, architecture.stem_filters, 3, stride=architecture.stem_stride), activation()
         )

@@ -16,6 +16,7 @@ from nasfit.errors import TrialFailure
 from nasfit.export import RMS_TOLERANCE
 from nasfit.latency import THOROUGH, Candidate, Measurement, measure
 from nasfit.models import build
+from nasfit.search.cards import card_file, card_name, contender_card
 from nasfit.search.entrants import Entrant
 from nasfit.search.evaluate import over_bounds
 from nasfit.search.measuring import check_of
@@ -39,6 +40,7 @@ class Delivered:
     onnx: str | None
     candidate: Candidate
     parity: float
+    onnx_parity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def compared(setup: Setup, entrants: Sequence[Entrant]) -> Comparison:
         if isinstance(latency, Measurement):
             contenders.append(_contender(setup, entrant, finals[entrant.name], files[entrant.name], latency))
             conditions = dict(latency.conditions)
+            _write_card(setup, contenders[-1], files[entrant.name], conditions)
         elif latency is not None:
             failures[entrant.name] = str(latency)
     return Comparison(tuple(contenders), failures, conditions)
@@ -108,6 +111,17 @@ def _contender(
     )
 
 
+def _write_card(setup: Setup, contender: Contender, delivered: Delivered, conditions: dict[str, Any]) -> None:
+    model_format, precision = setup.instrument.device.model_format, setup.instrument.precision
+    files = [card_file(delivered.file, model_format, precision, contender.size_bytes, delivered.parity)]
+    if delivered.onnx is not None and delivered.onnx_parity is not None:
+        size_bytes = (setup.study.path / delivered.onnx).stat().st_size
+        files.append(card_file(delivered.onnx, EXCHANGE_FORMAT, "fp32", size_bytes, delivered.onnx_parity))
+    final_images = int(setup.study.document("final_images") or 0)
+    card = contender_card(contender, setup.data, final_images, tuple(files), conditions)
+    setup.study.write_file(card_name(contender.weights), card.encode())
+
+
 def delivered(setup: Setup, architecture: str, weights: str) -> Delivered:
     """Builds the network, loads its weights, writes its files beside them. Raises TrialFailure if they differ."""
     network = Architecture.parse(architecture)
@@ -120,15 +134,14 @@ def delivered(setup: Setup, architecture: str, weights: str) -> Delivered:
     precision, own_format = setup.instrument.precision, setup.instrument.device.model_format
     content, parity = _exported(setup, module, architecture, own_format, precision)
     name = _written(setup, weights, own_format, precision, content)
-    onnx = None
+    onnx, onnx_parity = None, None
     if (own_format, precision) != (EXCHANGE_FORMAT, "fp32"):
-        onnx = _written(
-            setup, weights, EXCHANGE_FORMAT, "fp32", _exported(setup, module, architecture, EXCHANGE_FORMAT, "fp32")[0]
-        )
+        exchanged, onnx_parity = _exported(setup, module, architecture, EXCHANGE_FORMAT, "fp32")
+        onnx = _written(setup, weights, EXCHANGE_FORMAT, "fp32", exchanged)
     pictures_BCHW = setup.instrument.pictures_BCHW
     assert pictures_BCHW is not None, "a search has pictures"
     check = check_of(module, pictures_BCHW[:1], RMS_TOLERANCE[precision])
-    return Delivered(name, onnx, Candidate(content, check), parity)
+    return Delivered(name, onnx, Candidate(content, check), parity, onnx_parity)
 
 
 def _exported(

@@ -127,7 +127,16 @@ def search_detectors(settings: DetectorSearchSettings, study: Path, *, kept: Pat
 
 
 def measured_ms(detector: Detector, device: Device) -> float:
-    """Latency of a detector with random weights, checked against torch. Raises TrialFailure, DeviceError.
+    """Latency of a detector with random weights, checked against torch. Raises TrialFailure, DeviceError."""
+    name, candidate = str(detector), detector_candidate(detector, device.model_format)
+    measured = until_back(device, lambda: measure(device, {name: candidate}))[name]
+    if not isinstance(measured, Measurement):
+        raise measured
+    return measured.latency_ms
+
+
+def detector_candidate(detector: Detector, model_format: str) -> Candidate:
+    """A detector's file with random weights, and what torch gives. Raises TrialFailure for what cannot be written.
 
     What does not depend on the picture: in TFLite with decoding, in other formats the maps alone.
     """
@@ -136,17 +145,12 @@ def measured_ms(detector: Detector, device: Device) -> float:
     side = detector.resolution
     image_1CHW = torch.randn(1, 3, side, side)
     with torch.no_grad():
-        if device.model_format == "tflite":
+        if model_format == "tflite":
             content, expected = detector_to_tflite(network), decoded(network, image_1CHW)[0]
         else:
-            content = export_model(network, (3, side, side), model_format=device.model_format)
+            content = export_model(network, (3, side, side), model_format=model_format)
             expected = network(image_1CHW)[0]
-    check = Check(image_1CHW.numpy(), np.asarray(expected), RMS_TOLERANCE["fp32"])
-    name, candidate = str(detector), Candidate(content, check)
-    measured = until_back(device, lambda: measure(device, {name: candidate}))[name]
-    if not isinstance(measured, Measurement):
-        raise measured
-    return measured.latency_ms
+    return Candidate(content, Check(image_1CHW.numpy(), np.asarray(expected), RMS_TOLERANCE["fp32"]))
 
 
 def proxy_precision(detector: Detector, data: DetectionData, settings: DetectorSearchSettings) -> float:

@@ -39,16 +39,17 @@ def full_pictures(settings: FullSettings, cache: Path, progress: Callable[[int, 
     nature = find(settings.data).nature(PUBLISHED_SIDE)
     side = settings.resolution or (network.resolution if settings.is_fixed else nature.side)
     stream = nature.streams and side >= STREAMED_SIDE if settings.stream is None else settings.stream
-    recipe = full_recipe(settings.recipe) if settings.recipe else None
-    data = _loaded(settings, cache, side, recipe, stream, progress)
+    # Which recipe fits is known once the pictures are counted; all that are chosen so test on one share of them.
+    test_crop = full_recipe(settings.recipe or "modern").test_crop
+    data = _loaded(settings, cache, side, test_crop, stream, progress)
     notes = list(data.notes)
-    if recipe is None:
-        pictures = len(data.train)
-        recipe = fitting_recipe(pictures)
-        notes.append(f"recipe {recipe.name}, for {pictures:,} training pictures; --recipe takes another")
-        if data.resolution != stored_side(recipe, side):
-            data = _loaded(settings, cache, side, recipe, stream, progress)
-    fitted, said = _fitted(network, data, side, is_fixed=settings.is_fixed)
+    if settings.recipe is None:
+        recipe = fitting_recipe(len(data.train))
+        assert recipe.test_crop == test_crop, "the recipes to choose from test on one share"
+        notes.append(f"recipe {recipe.name}, for {len(data.train):,} training pictures; --recipe takes another")
+    else:
+        recipe = full_recipe(settings.recipe)
+    fitted, said = _fitted(network, data, side, settings)
     notes += said
     if stream and settings.stream is None:
         notes.append("pictures are decoded as they are wanted; --no-stream decodes them once, to disk")
@@ -60,12 +61,11 @@ def _loaded(
     settings: FullSettings,
     cache: Path,
     side: int,
-    recipe: FullRecipe | None,
+    test_crop: float,
     stream: bool,
     progress: Callable[[int, int], None] | None,
 ) -> ClassificationData:
-    # Most recipes test on the same share; where it turns out to be another, the pictures are kept anew.
-    stored = stored_side(recipe or full_recipe("modern"), side)
+    stored = stored_side(test_crop, side)
     if stored > MAX_RESOLUTION:
         raise UsageError(
             f"pictures of {side} px are cropped from {stored} px, and {MAX_RESOLUTION} is the most; "
@@ -83,11 +83,13 @@ def _loaded(
 
 
 def _fitted(
-    network: Architecture, data: ClassificationData, side: int, *, is_fixed: bool
+    network: Architecture, data: ClassificationData, side: int, settings: FullSettings
 ) -> tuple[Architecture, list[str]]:
-    if not is_fixed:
-        return adapted(network, resolution=side, channels=data.channels, classes=len(data.classes)), []
-    fitted = replace(network, resolution=side, channels=data.channels, classes=len(data.classes))
+    classes = len(data.classes)
+    if not settings.is_fixed:
+        strides = settings.strides
+        return adapted(network, resolution=side, channels=data.channels, classes=classes, strides=strides), []
+    fitted = replace(network, resolution=side, channels=data.channels, classes=classes)
     facts = {"classes": "classes", "channels": "colour channels", "resolution": "px"}
     said = [
         f"{getattr(network, name)} {what} become {getattr(fitted, name)}"

@@ -94,14 +94,16 @@ def run_full_training(
     """
     with ExitStack() as held:
         if ranks.is_first:
-            directory.mkdir(parents=True, exist_ok=True)
             try:
+                directory.mkdir(parents=True, exist_ok=True)
                 held.enter_context(locked(directory, wait=False))
             except BlockingIOError as error:
                 raise StudyError(f"{str(directory)!r} is being trained in by another process; wait for it") from error
+            except OSError as error:
+                raise StudyError(f"cannot make {str(directory)!r}: {error.strerror}; give another --out") from error
         known = _known(settings, directory, ranks)
         if known is not None and (directory / RESULT).is_file():
-            yield FullFinished(json.loads((directory / RESULT).read_text(encoding="utf-8")), is_new=False)
+            yield FullFinished(_read(directory / RESULT), is_new=False)
             return
         pictures = full_pictures(settings, directory / "data", progress)
         for note in pictures.notes:
@@ -113,24 +115,23 @@ def run_full_training(
             yield Noted(f"{share:.0%} of the parameters begin with the weights in {settings.weights}")
         if known is None:
             planned = _planned(settings, pictures, setting, network)
-            yield planned
-            if only_plan:
-                return
-            if ranks.is_first:
-                _write(directory, FACTS, _facts(settings, planned))
         else:
             planned = FullPlanned(_plan_of(known, pictures, ranks, directory), pictures, setting, None)
-            yield planned
+        yield planned
+        if only_plan:
+            return
+        if known is None and ranks.is_first:
+            _write(directory, FACTS, _facts(settings, planned))
         training = classification_training(network, pictures.data, pictures.recipe, planned.plan, setting)
         start = directory / LAST
         events = full_training(
             training,
-            keep=partial(write_whole, directory),
+            keep=partial(_keep, directory),
             start=start if known is not None and start.exists() else None,
             ranks=ranks,
             saved_every_s=settings.saved_every_s,
         )
-        completed = yield from _logged(events, directory, ranks)
+        completed = yield from _logged(events, directory, settings, ranks)
         if completed is not None:
             yield FullFinished(_finished(directory, planned, completed), is_new=True)
 
@@ -142,7 +143,7 @@ def _known(settings: FullSettings, directory: Path, ranks: Ranks) -> dict[str, A
     is_known = path.is_file() and any((directory / name).is_file() for name in (LAST, RESULT))
     if not ranks.agreed([float(is_known)])[0]:
         return None
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    known = _read(path)
     try:
         changed(directory, known["settings"], plain(settings.as_json()), MAY_CHANGE)
     except StudyError as error:
@@ -215,14 +216,16 @@ def _plan_of(known: dict[str, Any], pictures: FullPictures, ranks: Ranks, direct
 
 
 def _logged(
-    events: Iterator[TrainingEvent], directory: Path, ranks: Ranks
+    events: Iterator[TrainingEvent], directory: Path, settings: FullSettings, ranks: Ranks
 ) -> Generator[TrainingEvent, None, Completed | None]:
-    """Passes events on, the first process's into TensorBoard too; returns the last."""
+    """Passes events on, the first process's into the logs too; returns the last."""
     with ExitStack() as open_log:
         log: TrainingLog | None = None
         for event in events:
             if isinstance(event, Began) and ranks.is_first:
-                log = open_log.enter_context(TrainingLog(directory, event.step))
+                log = open_log.enter_context(
+                    TrainingLog(directory, event.step, settings.logs, plain(settings.as_json()))
+                )
             elif log is not None:
                 log.write(event)
             yield event
@@ -248,7 +251,7 @@ def _finished(directory: Path, planned: FullPlanned, completed: Completed) -> di
             module, str(architecture), data, shown_BCHW, model_format=model_format, told=told
         )
         files[model_format] = f"model.{model_format}"
-        write_whole(directory, files[model_format], content)
+        _keep(directory, files[model_format], content)
     counts = count(Architecture.parse(str(architecture)))
     result = {
         "architecture": str(architecture),
@@ -272,4 +275,23 @@ def _finished(directory: Path, planned: FullPlanned, completed: Completed) -> di
 
 
 def _write(directory: Path, name: str, document: Any) -> None:
-    write_whole(directory, name, (json.dumps(document, indent=1) + "\n").encode())
+    _keep(directory, name, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def _keep(directory: Path, name: str, content: bytes) -> None:
+    """Whole or not at all. Raises StudyError where the disk refuses."""
+    try:
+        write_whole(directory, name, content)
+    except OSError as error:
+        raise StudyError(
+            f"cannot write {str(directory / name)!r}: {error.strerror or error}; what was written before is whole. "
+            "Make room, then the same command goes on"
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{str(path)!r} does not read: {error}; give another --out to begin anew") from error
+    return document

@@ -10,7 +10,7 @@ from nasfit.architecture import MIN_RESOLUTION, STRIDE_RULES
 from nasfit.devices.engines import require_precision
 from nasfit.errors import UnknownNameError, UsageError
 from nasfit.objective import REWARDS, Front, Reward
-from nasfit.space import DEFAULT_SPACE, SPACES
+from nasfit.space import ABLATIONS, DEFAULT_SPACE, SPACES
 from nasfit.strategies import FRONT_STRATEGIES, STRATEGIES
 from nasfit.training import SCORES
 
@@ -151,7 +151,7 @@ class Settings:
             raise UsageError(f"--proxy-wish is {self.proxy_wish!r}; it must be 0 (no check) or a Kendall's tau up to 1")
 
     def _check_names(self) -> None:
-        known = {"space": SPACES, "strategy": STRATEGIES, "reward": REWARDS, "stopping": STOPPING}
+        known = {"space": SPACES + ABLATIONS, "strategy": STRATEGIES, "reward": REWARDS, "stopping": STOPPING}
         known |= {"hints": HINTS, "screen": SCREENS}
         known |= {"evaluator": EVALUATIONS, "final_start": FINAL_STARTS}
         known |= {"strides": STRIDE_RULES} if self.strides is not None else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from nasfit.errors import UsageError
 from nasfit.search.setup import Setup
-from nasfit.space import SPACES, SearchSpace, named_space
+from nasfit.space import ABLATIONS, SPACES, SearchSpace, named_space
 from nasfit.strategies import Hint, hint_from
 from nasfit.study import Study, TrialState, holds_study
 
@@ -70,7 +70,7 @@ def _check_space(earlier: Study, path: str, space: SearchSpace) -> None:
     name, counts, own = about.get("name"), about.get("options"), space.option_counts
     if about.get("definition") == repr(space):
         return
-    if counts is None and name in SPACES:
+    if counts is None and name in SPACES + ABLATIONS:
         # Studies of before options were kept.
         counts = named_space(name).option_counts
     if counts is None:

@@ -1,6 +1,15 @@
 """Which architectures may be sampled: choices, and the tokens that stand for them."""
 
-from nasfit.space.mnasnet import DEFAULT_SPACE, SPACES, named_space, rounded_filters
+from nasfit.space.mnasnet import ABLATIONS, DEFAULT_SPACE, SPACES, named_space, rounded_filters
 from nasfit.space.space import BlockChoices, SearchSpace, Tokens
 
-__all__ = ["DEFAULT_SPACE", "SPACES", "BlockChoices", "SearchSpace", "Tokens", "named_space", "rounded_filters"]
+__all__ = [
+    "ABLATIONS",
+    "DEFAULT_SPACE",
+    "SPACES",
+    "BlockChoices",
+    "SearchSpace",
+    "Tokens",
+    "named_space",
+    "rounded_filters",
+]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from nasfit.architecture import Block
 from nasfit.errors import UnknownNameError
+from nasfit.space.ablations import ablations
 from nasfit.space.space import BlockChoices, SearchSpace
 
 ANCHOR_FILTERS = (16, 24, 32, 64, 96, 160, 320)
@@ -50,11 +51,14 @@ _SPACES = {
     )
 }
 SPACES = tuple(_SPACES)
+_ABLATIONS = {space.name: space for space in ablations(_SPACES["mnasnet"])}
+ABLATIONS = tuple(_ABLATIONS)
 DEFAULT_SPACE = "mnasnet-lean"
 
 
 def named_space(name: str) -> SearchSpace:
-    """A space that nasfit ships, one of `SPACES`. Raises UnknownNameError."""
-    if name not in _SPACES:
-        raise UnknownNameError("search space", name, _SPACES)
-    return _SPACES[name]
+    """A space that nasfit ships, one of `SPACES` or `ABLATIONS`. Raises UnknownNameError."""
+    known = _SPACES | _ABLATIONS
+    if name not in known:
+        raise UnknownNameError("search space", name, known)
+    return known[name]

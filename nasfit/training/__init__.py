@@ -24,6 +24,7 @@ from nasfit.training.pace import PRECISIONS, Pace, bf16_in_hardware
 from nasfit.training.ranks import ALONE, Ranks, joined_ranks
 from nasfit.training.recipe import AUGMENTED_PASSES, Recipe, recipe_for
 from nasfit.training.schedules import Schedule
+from nasfit.training.shipping import CHECKED_PICTURES, Preparation, Shipped, file_accuracy, shipped, told_preparation
 from nasfit.training.starting import start_from
 from nasfit.training.stopping import StopRule
 from nasfit.training.training_events import Began, Completed, EpochEnded, Saved, Stepped, TrainingEvent
@@ -35,6 +36,7 @@ __all__ = [
     "AUGMENTED_PASSES",
     "BEST",
     "CALIBRATION_PICTURES",
+    "CHECKED_PICTURES",
     "FULL_RECIPES",
     "LAST",
     "OPTIMIZERS",
@@ -47,11 +49,13 @@ __all__ = [
     "FullPlan",
     "FullRecipe",
     "Pace",
+    "Preparation",
     "Ranks",
     "Recipe",
     "Saved",
     "Schedule",
     "Setting",
+    "Shipped",
     "Stepped",
     "StopRule",
     "Trained",
@@ -69,6 +73,7 @@ __all__ = [
     "classification_training",
     "deployed_accuracy",
     "described",
+    "file_accuracy",
     "fitted",
     "fitting_recipe",
     "fresh_network",
@@ -88,9 +93,11 @@ __all__ = [
     "run_zero_cost",
     "seconds_per_step",
     "seen_in_evaluation",
+    "shipped",
     "shipped_file",
     "start_from",
     "stored_side",
+    "told_preparation",
     "train",
     "training_speed",
     "zero_cost_scores",

@@ -5,21 +5,17 @@ Shapes: N pictures, C channels, H and W pixels, K classes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-import nasfit
-from nasfit.export import check_parity, export_model, run_file
+from nasfit.export import export_model
 from nasfit.tasks import ClassificationData, Split
 from nasfit.training.batches import as_images, normalised
+from nasfit.training.shipping import Preparation, file_accuracy, shipped
 
 CALIBRATION_PICTURES = 128
-CHECKED_PICTURES = 16
-_BATCH = 256
 
 
 def calibration_pictures(data: ClassificationData, number: int = CALIBRATION_PICTURES) -> Tensor:
@@ -41,28 +37,17 @@ def shipped_file(
 
     pictures_BCHW: normalised, for calibration and check. told: further metadata. Raises TrialFailure where they differ.
     """
-    metadata = {
-        "nasfit": nasfit.__version__,
-        "architecture": architecture,
-        "classes": json.dumps(data.classes),
-        "input": "float32, (pixel / 255 - mean) / std",
-        "mean": json.dumps(data.mean),
-        "std": json.dumps(data.std),
-        "precision": precision,
-        **(told or {}),
-    }
-    content = export_model(
+    made = shipped(
         module,
+        architecture,
+        Preparation(data.mean, data.std, data.classes),
         (data.channels, data.resolution, data.resolution),
         model_format=model_format,
         precision=precision,
-        metadata=metadata,
-        calibration_BCHW=pictures_BCHW,
+        inputs_BCHW=pictures_BCHW,
+        told=told,
     )
-    parity = check_parity(
-        module, content, pictures_BCHW[:CHECKED_PICTURES], model_format=model_format, precision=precision
-    )
-    return content, parity
+    return made.content, made.parity
 
 
 def deployed_accuracy(
@@ -77,9 +62,4 @@ def deployed_accuracy(
         precision=precision,
         calibration_BCHW=calibration_pictures(data),
     )
-    right = 0
-    for start in range(0, len(held_out), _BATCH):
-        images = as_images(np.array(held_out.images_NHWC[start : start + _BATCH]))
-        logits_NK = run_file(content, normalised(images, data.mean, data.std), model_format=model_format)
-        right += int((torch.from_numpy(logits_NK).argmax(1).numpy() == held_out.labels_N[start : start + _BATCH]).sum())
-    return right / len(held_out)
+    return file_accuracy(content, held_out, Preparation(data.mean, data.std), model_format=model_format)

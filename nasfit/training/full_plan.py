@@ -69,9 +69,9 @@ class FullPlan:
         return asdict(self)
 
 
-def stored_side(recipe: FullRecipe, side: int) -> int:
+def stored_side(test_crop: float, side: int) -> int:
     """Side in px of the pictures to keep, so that the share `test_crop` of it is `side`."""
-    return round(side / recipe.test_crop)
+    return round(side / test_crop)
 
 
 def full_plan(
@@ -84,7 +84,7 @@ def full_plan(
     """
     wanted = max(1, min(recipe.pictures, pictures) // world)
     batch = min(wishes.batch or _held(wanted, side, on_cpu), max(1, pictures // world))
-    accumulate = wishes.accumulate or max(1, round(wanted / batch))
+    accumulate = wishes.accumulate or max(1, min(round(wanted / batch), pictures // (batch * world)))
     if batch * accumulate * world > pictures:
         raise UsageError(
             f"a step of {batch * accumulate * world} pictures is more than the {pictures} there are to train on; "
@@ -94,7 +94,7 @@ def full_plan(
     epochs = wishes.epochs or recipe.epochs
     steps = max(1, round(epochs * per_epoch))
     peak = recipe.schedule_of(steps, batch * accumulate * world, wishes.rate).peak
-    return FullPlan(epochs, steps, per_epoch, batch, accumulate, world, peak, side, stored_side(recipe, side))
+    return FullPlan(epochs, steps, per_epoch, batch, accumulate, world, peak, side, stored_side(recipe.test_crop, side))
 
 
 def _held(wanted: int, side: int, on_cpu: bool) -> int:

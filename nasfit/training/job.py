@@ -9,11 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
-from torch import nn
 
 from nasfit.architecture import Architecture
-from nasfit.models import build, calm
+from nasfit.export import model_metadata
+from nasfit.models import build, calm, save_network
 from nasfit.tasks import ClassificationData, Split, joined, open_saved
 from nasfit.training.deployed_file import deployed_accuracy
 from nasfit.training.memory import keep_memory
@@ -106,7 +105,8 @@ def run_training(job: TrainingJob) -> TrainingResult:
     held_out = data.test if job.final else data.validation
     reached = accuracy(network, held_out, mean=data.mean, std=data.std, device=device)
     if job.weights:
-        _save(network, job.architecture, Path(job.weights))
+        described = model_metadata(architecture=job.architecture, mean=data.mean, std=data.std, classes=data.classes)
+        save_network(network, Path(job.weights), described)
     before = None
     if job.precision != "fp32":
         before, reached = (
@@ -125,14 +125,6 @@ def training_speed(job: TrainingJob) -> float:
         recipe = job.recipe.lasting(steps * job.recipe.batch)
         trained = train(network, data.train, recipe, mean=data.mean, std=data.std, seed=job.seed, pace=job.pace)
     return trained.images_per_second
-
-
-def _save(network: nn.Module, architecture: str, file: Path) -> None:
-    """Whole or not at all: a file with this name can be inherited from."""
-    state = {name: value.contiguous() for name, value in network.cpu().state_dict().items()}
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    save_file(state, unfinished, metadata={"architecture": architecture})
-    unfinished.replace(file)
 
 
 @lru_cache(maxsize=1)

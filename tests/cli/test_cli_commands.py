@@ -61,7 +61,8 @@ def test_count_prints_the_published_numbers(run: Run) -> None:
         (["in3@224 stem32s2 | nonsense"], "nonsense"),
         (["mnasnet-a1", "--width", "nan"], "width"),
         (["mnasnet-a1", "--width", "-1"], "width"),
-        (["in3@24 stem8s2 | x", "--width", "0.5"], "--width 0.5 goes with a published network"),
+        (["in3@24 stem8s2 | x", "--width", "0.5"], "a text form has its own width"),
+        (["mnasnet-a1", "--resolution", "8"], "24 px or more"),
     ],
 )
 def test_count_refuses_with_one_message(run: Run, arguments: list[str], words: str) -> None:

@@ -104,9 +104,11 @@ WRONG = {
     "train mnasnet-a1 pics --batch 0": "above 0",
     "train mnasnet-a1 pics --lr nan": "above 0",
     "train mnasnet-a1 pics --resolution 8": "24 px or more",
+    "train mnasnet-a1 pics --strides middle": "known: early, late",
     "train mnasnet-a1 pics --seed -1": "0 or more",
-    "train mnasnet-a1 pics --device gpu": "known: cpu, cuda",
-    "train mnasnet-a1 pics --precision fp16": "did you mean 'fp32'",
+    "train mnasnet-a1 pics --device gpu": "give cpu or cuda",
+    "train mnasnet-a1 pics --precision fp16": "did you mean 'bf16'",
+    "train mnasnet-a1 pics --log mlfow": "did you mean 'mlflow'",
     "train mnasnet-a1 pics --checkpoint-every 5": "write it as 90s, 20m",
     "train mnasnet-a1 pics --network found-2": "is no study's directory",
     # Other commands.

@@ -30,7 +30,9 @@ def randomised() -> Callable[[nn.Module], None]:
                     part.running_var.uniform_(0.5, 1.5)
                     part.weight.uniform_(0.8, 1.2)
                 else:
-                    part.weight.normal_(std=(2 / part.weight[0].numel()) ** 0.5)
+                    # Where gates of squeeze-and-excitation saturate, the last bit of a sum moves the logits by 1e-5.
+                    gate = isinstance(part, nn.Conv2d) and part.bias is not None
+                    part.weight.normal_(std=(0.1 if gate else 1.0) * (2 / part.weight[0].numel()) ** 0.5)
                 if part.bias is not None:
                     part.bias.normal_(std=0.1)
 

@@ -65,7 +65,7 @@ def test_a_file_that_differs_from_its_module_is_not_handed_over(
     from nasfit.export import export_model
 
     monkeypatch.setattr(
-        "nasfit.training.deployed_file.export_model", lambda _, *rest, **more: export_model(other, *rest, **more)
+        "nasfit.training.shipping.export_model", lambda _, *rest, **more: export_model(other, *rest, **more)
     )
     found = compared(setup, [entrant])
     assert not found.contenders

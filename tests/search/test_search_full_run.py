@@ -112,6 +112,35 @@ def test_a_damaged_checkpoint_says_so(settings: FullSettings, tmp_path: Path) ->
         run(settings, tmp_path)
 
 
+def test_a_full_disk_ends_in_one_message(
+    settings: FullSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(settings, tmp_path, stop_after=2)
+    before = (tmp_path / LAST).read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(StudyError, match=r"No space left on device; .*the same command goes on"),
+    ):
+        patched.setattr(os, "fsync", full)
+        run(settings, tmp_path)
+    assert (tmp_path / LAST).read_bytes() == before
+    run(settings, tmp_path)
+
+
+def test_facts_that_do_not_read_and_a_place_that_cannot_be(settings: FullSettings, tmp_path: Path) -> None:
+    run(settings, tmp_path / "out", stop_after=2)
+    (tmp_path / "out" / "training.json").write_text("{")
+    with pytest.raises(StudyError, match=r"training.json' does not read: .*another --out"):
+        run(settings, tmp_path / "out")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match=r"cannot make .*give another --out"):
+        run(settings, tmp_path / "file")
+
+
 def test_one_training_at_a_time(settings: FullSettings, tmp_path: Path) -> None:
     running = run_full_training(settings, tmp_path / "out")
     next(running)
@@ -126,6 +155,10 @@ def test_a_plan_is_told_and_nothing_trained(settings: FullSettings, tmp_path: Pa
     assert isinstance(planned, FullPlanned) and planned.seconds is not None
     assert planned.seconds <= 5.0 or planned.plan.steps == 1
     assert not (tmp_path / LAST).exists()
+    run(settings, tmp_path, stop_after=1)
+    before = (tmp_path / LAST).stat().st_mtime_ns
+    assert isinstance(run(settings, tmp_path, only_plan=True)[-1], FullPlanned)
+    assert (tmp_path / LAST).stat().st_mtime_ns == before
 
 
 def test_the_recipe_follows_the_number_of_pictures_and_is_said(settings: FullSettings, tmp_path: Path) -> None:
@@ -183,7 +216,7 @@ def test_streamed_pictures_train(settings: FullSettings, tmp_path: Path) -> None
     [
         ({"budget_s": 5.0}, "--epochs and --budget"),
         ({"recipe": "modrn"}, "did you mean 'modern'"),
-        ({"device": "tpu"}, "unknown device of a training 'tpu'"),
+        ({"device": "tpu"}, "'tpu' is nothing to train on; give cpu or cuda"),
         ({"precision": "fp16"}, "unknown training precision"),
         ({"epochs": 0}, "epochs is 0"),
         ({"saved_every_s": -1.0}, "give 0 s or more"),

@@ -9,7 +9,8 @@ from torchvision.transforms import InterpolationMode, autoaugment
 
 from nasfit.errors import UnknownNameError
 from nasfit.tasks import Draws, bringing
-from nasfit.training.augmentation import CHANGED, DRAWS, require_known, shown_picture, trivially_augmented
+from nasfit.training.augmentation import DRAWS, require_known, shown_picture
+from nasfit.training.trivial_augment import CHANGED, trivially_augmented
 
 NAMES = (
     *("Identity", "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast"),

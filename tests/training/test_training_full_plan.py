@@ -42,6 +42,7 @@ def test_a_cpu_holds_fewer_large_pictures_at_once() -> None:
 def test_fewer_pictures_than_a_step_are_one_step() -> None:
     plan = full_plan(MNASNET, Wishes(epochs=3), pictures=100, side=32)
     assert (plan.pictures, plan.steps_per_epoch, plan.steps) == (100, 1, 3)
+    assert full_plan(MNASNET, Wishes(batch=60), pictures=100, side=32).pictures == 60
     with pytest.raises(UsageError, match="a step of 120 pictures is more than the 100"):
         full_plan(MNASNET, Wishes(batch=60, accumulate=2), pictures=100, side=32)
 
@@ -64,5 +65,5 @@ def test_a_budget_is_filled_with_steps_and_evaluations() -> None:
 
 
 def test_evaluation_sees_the_centre_of_what_is_kept() -> None:
-    assert [stored_side(SMALL_DATA, side) for side in (28, 32, 224)] == [32, 37, 256]
-    assert stored_side(QUICK, 28) == 28
+    assert [stored_side(SMALL_DATA.test_crop, side) for side in (28, 32, 224)] == [32, 37, 256]
+    assert stored_side(QUICK.test_crop, 28) == 28

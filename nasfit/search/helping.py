@@ -14,7 +14,8 @@ from nasfit.search.events import Noted, TrialFinished
 from nasfit.search.loop import best_under, search_left_s
 from nasfit.search.settings import Settings
 from nasfit.search.shared_pool import LOOK_S, JobWorkers, member
-from nasfit.study import Member, Study, Trial, TrialState
+from nasfit.study import Member, Study, Trial, TrialState, holds_study
+from nasfit.study.driver_lock import locked
 from nasfit.study.members import BEAT_S
 from nasfit.study.settings import changed
 from nasfit.workers import Pool, available_cores
@@ -31,6 +32,11 @@ def helped(
     busy: why this process does not drive. Raises it where no core is left and none was asked for, StudyError where the
     settings are not the study's.
     """
+    while not holds_study(path):
+        # Its driver is about to make the tables, or was killed before.
+        if not locked(path):
+            return
+        time.sleep(LOOK_S)
     with Study.help(path) as study:
         changed(path, study.settings, settings.as_json(), may_change)
         driver = _driver(study)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from nasfit.search.helping import helped
 from nasfit.search.job_text import job_of, job_text, key_of, outcome_of, result_of
 from nasfit.search.shared_pool import SharedPool
 from nasfit.study import Job, Study
+from nasfit.study.driver_lock import DriverLock
 from nasfit.training import Pace, Recipe, StopRule, TrainingJob, TrainingResult, run_training
 from nasfit.workers import Pool
 
@@ -285,3 +287,19 @@ def test_pictures_too_many_to_send_are_refused(study: Study, monkeypatch: pytest
     monkeypatch.setattr("nasfit.search.far_training.MOST_BYTES", 100)
     with pytest.raises(UsageError, match="a disk that all machines of the cluster share"):
         FarTrainings(study.path, lambda value: value).packed(jobs(study, 1)[0])
+
+
+def test_who_comes_before_the_tables_are_made_waits_for_them(pictures: Path, tmp_path: Path) -> None:
+    settings = Settings(str(pictures), 1.0, workers=1)
+    busy = StudyBusy("driven")
+    (tmp_path / "study").mkdir()
+    lock = DriverLock(tmp_path / "study")
+    events = helped(settings, tmp_path / "study", (), busy)
+    found: list[object] = []
+    waiting = threading.Thread(target=lambda: found.append(next(events, None)))
+    waiting.start()
+    time.sleep(0.5)
+    assert waiting.is_alive() and not found
+    lock.release()
+    waiting.join(timeout=10)
+    assert found == [None]

@@ -13,7 +13,7 @@ import numpy as np
 
 from nasfit.architecture import count
 from nasfit.cli.export_sources import Source, Wanted, source_of
-from nasfit.cli.test_pictures import test_pictures
+from nasfit.cli.tested_pictures import tested_pictures
 from nasfit.devices import ENGINES, open_device
 from nasfit.devices.engines import engine_named
 from nasfit.errors import DataError, TrialFailure, UnknownNameError, UsageError
@@ -89,7 +89,7 @@ def run(asked: Asked, *, as_json: bool) -> None:
     source = source_of(asked.source, asked.wanted)
     network = source.network.architecture
     crop = 1.0 if source.preparation is None else source.preparation.crop
-    data = source.data if asked.data is None else test_pictures(asked.data, network.resolution, crop)
+    data = source.data if asked.data is None else tested_pictures(asked.data, network.resolution, crop)
     _require_fitting(source, data, asked.data)
     preparation = replace(_preparation(source, data), inside=asked.preprocessing == "inside")
     images_NHWC = None if data is None else np.array(data.train.images_NHWC[:CALIBRATION_PICTURES])

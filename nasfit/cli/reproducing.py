@@ -13,7 +13,7 @@ from nasfit.architecture import Architecture, Counts, count, count_detector, det
 from nasfit.cli.measuring import Place, measured_by_text
 from nasfit.cli.networks import Named
 from nasfit.cli.reproduced_text import grid_lines, study_lines, table_lines
-from nasfit.cli.test_pictures import test_pictures
+from nasfit.cli.tested_pictures import tested_pictures
 from nasfit.devices import Description
 from nasfit.errors import TrialFailure, UnknownNameError, UsageError
 from nasfit.latency import THOROUGH, Measurement, Timing, measure
@@ -166,7 +166,7 @@ def _tested(rows: Sequence[Reproduced], files: Mapping[str, Path], source: str |
     }
     crops = {one.crop for one in made.values()}
     print(f"decoding {source} at {_RESOLUTION} px ...", file=sys.stderr)
-    data_of = {crop: test_pictures(source, _RESOLUTION, crop) for crop in crops}
+    data_of = {crop: tested_pictures(source, _RESOLUTION, crop) for crop in crops}
     data = next(iter(data_of.values()))
     classes = next(iter(made.values())).network.architecture.classes
     if len(data.classes) != classes:

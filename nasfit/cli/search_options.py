@@ -91,3 +91,4 @@ DryRun = Annotated[
         help="Decode, calibrate, tell what the search would do with its time, and stop; the same command goes on.",
     ),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

@@ -106,7 +106,7 @@ def thousand(monkeypatch: pytest.MonkeyPatch) -> ClassificationData:
         return Split(pixels, random.integers(0, 1000, number))
 
     data = from_arrays("noise", tuple(map(str, range(1000))), split(4), split(4), split(64))
-    monkeypatch.setattr(reproducing, "test_pictures", lambda source, resolution, crop: data)
+    monkeypatch.setattr(reproducing, "tested_pictures", lambda source, resolution, crop: data)
     return data
 
 

@@ -12,7 +12,7 @@ CACHE = Path("runs") / "data"
 TRAINING_PICTURES = 10_000
 
 
-def test_pictures(source: str, resolution: int, crop: float = 1.0, cache: Path = CACHE) -> ClassificationData:
+def tested_pictures(source: str, resolution: int, crop: float = 1.0, cache: Path = CACHE) -> ClassificationData:
     """Data whose test split is whole and whose training split is thinned, at `resolution` px. Raises DataError.
 
     crop: side of the centre square that is looked at, as a share of a picture's shorter side.

@@ -164,6 +164,10 @@ def _harmed(search: Search, number: int, draw: random.Random) -> dict[str, objec
     lost = twice = unreadable = 0
     known: Trials = {}
     faults = _possible(search.options, search.clock)
+    while not search.finished():
+        # Until it is under way: a calibration that is killed is only begun again.
+        search.keep_running()
+        time.sleep(1.0)
     for fault in range(number):
         search.keep_running()
         time.sleep(draw.uniform(0, MOST_S))

@@ -221,7 +221,7 @@ def test_no_file_is_left_even_after_a_kill(
 def test_names_and_numbers_are_checked(doubling_tflite_bytes: bytes) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'local'"):
         open_device("locl")
-    with pytest.raises(UnknownNameError, match=r"known: adb:SERIAL, local, ssh://"):
+    with pytest.raises(UnknownNameError, match=r"known: adb:SERIAL, local, ray:.*ssh://"):
         open_device("usb:1")
     with pytest.raises(UnknownNameError, match="did you mean 'onnxruntime'"):
         open_device("local", engine="onnx-runtime")

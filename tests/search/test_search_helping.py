@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from postgres_server import Server, schema_of
 
 from nasfit.errors import StudyBusy, StudyError, TrialFailure, UsageError
@@ -265,7 +266,16 @@ def test_only_the_studys_own_search_can_help_it(study: Study, shared: SharedPool
         next(helped(settings, study.path, ("workers",), StudyBusy("it is driven")))
 
 
-def test_a_training_far_away_has_pictures_and_weights_sent(study: Study, tmp_path: Path) -> None:
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in a worker: the last bit of a sum depends on the number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_training_far_away_has_pictures_and_weights_sent(study: Study, one_thread: None) -> None:
     sent: list[bytes] = []
     travelling = FarTrainings(study.path, lambda value: sent.append(value) or value)  # type: ignore[func-returns-value]
     (first, second) = (replace(job, weights=f"{study.path}/models/{job.seed}") for job in jobs(study, 2))

@@ -7,6 +7,8 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
+from torch.testing import assert_close
 
 from nasfit.architecture import Architecture
 from nasfit.errors import StudyError, TrialFailure
@@ -143,7 +145,7 @@ def test_a_parent_that_was_trained_on_another_machine_is_trained_again(inheritin
     setup = inheriting()
     setup.study.finish(list(evaluated(setup, drawn(setup, 2))))
     file = setup.study.path / weights_of(ready_parents(setup)[0])
-    content = file.read_bytes()
+    content = load_file(file)
     file.unlink()
     list(evaluated(setup, drawn(setup, 1, start=2)))
-    assert file.read_bytes() == content
+    assert_close(load_file(file), content, rtol=0, atol=0)

@@ -36,7 +36,7 @@ def test_the_file_is_run_and_not_the_network(job: TrainingJob, monkeypatch: pyte
     def blind(content: bytes, images: object, *, model_format: str) -> np.ndarray:
         return np.tile(np.array([[1.0, 0.0, 0.0]], np.float32), (len(images), 1))  # type: ignore[arg-type]
 
-    monkeypatch.setattr("nasfit.training.deployed_file.run_file", blind)
+    monkeypatch.setattr("nasfit.training.shipping.run_file", blind)
     result = run_training(job)
     assert result.accuracy < 0.5 < (result.fp32_accuracy or 0.0)
 

@@ -5,6 +5,7 @@ Shapes: B batch, K classes, N pictures.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -97,10 +98,18 @@ def classification_training(
     def evaluate(module: nn.Module) -> dict[str, float]:
         return metrics(module, seen.validation, seen, device)
 
+    # How pictures are prepared, for whoever builds upon the weights.
+    prepared = {what: json.dumps([*map(float, values)]) for what, values in (("mean", data.mean), ("std", data.std))}
     return Training(
-        network, optimizer, batches, loss_of, evaluate, plan.course(recipe, seed), described(network.architecture),
-        setting.compiled,
-    )  # fmt: skip
+        network=network,
+        optimizer=optimizer,
+        batches=batches,
+        loss_of=loss_of,
+        evaluate=evaluate,
+        course=plan.course(recipe, seed),
+        described={**described(network.architecture), **prepared},
+        compiled=setting.compiled,
+    )
 
 
 def mixed_loss(logits_BK: Tensor, batch: PictureBatch, smoothing: float, weights_K: Tensor | None) -> Tensor:

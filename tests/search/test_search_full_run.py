@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from nasfit.errors import DataError, StudyError, TrainingError, UnknownNameError, UsageError
@@ -68,6 +69,8 @@ def test_from_pictures_to_tested_files(settings: FullSettings, tmp_path: Path) -
     for name in found["files"].values():
         told = read_metadata((tmp_path / name).read_bytes())
         assert json.loads(told["classes"]) == ["blue", "green", "red"] and told["architecture"] == NETWORK
+    with safe_open(tmp_path / BEST, "pt") as weights:
+        assert (weights.metadata()["mean"], weights.metadata()["std"]) == (told["mean"], told["std"])
     assert len(json.loads((tmp_path / "history.json").read_text())) == 12
     assert list((tmp_path / "tensorboard").iterdir())
     facts = json.loads((tmp_path / "training.json").read_text())

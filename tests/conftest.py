@@ -21,6 +21,8 @@ from nasfit.space import named_space
 
 Sampler = Callable[..., Iterator[Architecture]]
 
+Box = tuple[int, int, int, int]
+
 
 @pytest.fixture
 def points() -> Sampler:
@@ -67,6 +69,29 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels[..., channel] += 100
             Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number}.png")
     return root
+
+
+@pytest.fixture
+def marked() -> Callable[..., Path]:
+    """Writes so many equal pictures, a white rectangle on black, marked as a `card` in Pascal VOC's form."""
+
+    def written(root: Path, number: int, *, size: tuple[int, int], white: Box, told: Box) -> Path:
+        """size: height, width. white: the rectangle. told: its annotation. Both: left, top, right, bottom."""
+        root.mkdir()
+        left, top, right, bottom = white
+        corners = "".join(
+            f"<{name}>{at}</{name}>" for name, at in zip(("xmin", "ymin", "xmax", "ymax"), told, strict=True)
+        )
+        for index in range(number):
+            pixels = np.zeros((*size, 3), np.uint8)
+            pixels[top:bottom, left:right] = 255
+            Image.fromarray(pixels).save(root / f"{index:02}.png")
+            (root / f"{index:02}.xml").write_text(
+                f"<annotation><object><name>card</name><bndbox>{corners}</bndbox></object></annotation>"
+            )
+        return root
+
+    return written
 
 
 @pytest.fixture(scope="session")

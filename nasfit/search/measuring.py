@@ -68,7 +68,11 @@ class Instrument:
 
     def key(self, network: Architecture) -> str:
         """Where a cache has its measurement on this device and engine."""
-        return measurement_key(self.text(network), self.description.device, self.description.engine)
+        return self.key_of(self.text(network))
+
+    def key_of(self, text: str) -> str:
+        """The same, from what the latency is kept under."""
+        return measurement_key(text, self.description.device, self.description.engine)
 
     @cached_property
     def description(self) -> Description:
@@ -99,8 +103,7 @@ def _measure(
     timing = instrument.timing
     if not instrument.others:
         return measure(instrument.device, candidates, timing=timing, cache=cache, resources=resources)
-    here = instrument.description
-    keys = {text: measurement_key(text, here.device, here.engine) for text in candidates}
+    keys = {text: instrument.key_of(text) for text in candidates}
     devices = instrument.device, *instrument.others
     return measure_shared(devices, candidates, keys, timing=timing, cache=cache, resources=resources)
 

@@ -6,9 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from nasfit.architecture import adapted, published
 from nasfit.cli.detector_training import backbone_of
@@ -24,18 +22,8 @@ TINY = (
 
 
 @pytest.fixture
-def cards(tmp_path: Path) -> Path:
-    root = tmp_path / "cards"
-    root.mkdir()
-    for index in range(12):
-        pixels = np.zeros((40, 60, 3), np.uint8)
-        pixels[10:30, 20:50] = 255
-        Image.fromarray(pixels).save(root / f"{index:02}.png")
-        (root / f"{index:02}.xml").write_text(
-            "<annotation><object><name>card</name><bndbox><xmin>20</xmin><ymin>10</ymin><xmax>50</xmax><ymax>90</ymax>"
-            "</bndbox></object></annotation>"
-        )
-    return root
+def cards(marked: Callable[..., Path], tmp_path: Path) -> Path:
+    return marked(tmp_path / "cards", 12, size=(40, 60), white=(20, 10, 50, 30), told=(20, 10, 50, 90))
 
 
 def test_it_trains_and_tells(run: Run, cards: Path, tmp_path: Path) -> None:

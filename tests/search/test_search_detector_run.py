@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
 import pytest
-from PIL import Image
 
 from nasfit.architecture import Detector
 from nasfit.devices import open_device
@@ -27,18 +26,8 @@ TINY = (
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    root = tmp_path / "pictures"
-    root.mkdir()
-    for index in range(14):
-        pixels = np.zeros((60, 80, 3), np.uint8)
-        pixels[10:40, 20:60] = 255
-        Image.fromarray(pixels).save(root / f"{index:02}.png")
-        (root / f"{index:02}.xml").write_text(
-            "<annotation><object><name>card</name><bndbox><xmin>20</xmin><ymin>10</ymin><xmax>60</xmax><ymax>40</ymax>"
-            "</bndbox></object></annotation>"
-        )
-    return root
+def pictures(marked: Callable[..., Path], tmp_path: Path) -> Path:
+    return marked(tmp_path / "pictures", 14, size=(60, 80), white=(20, 10, 60, 40), told=(20, 10, 60, 40))
 
 
 def settings(pictures: Path, **options: object) -> DetectorSettings:

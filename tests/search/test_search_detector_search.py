@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 from nasfit.architecture import Detector, adapted, detector_on
@@ -24,18 +22,8 @@ from nasfit.tasks import load_detection
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    root = tmp_path / "pictures"
-    root.mkdir()
-    for index in range(12):
-        pixels = np.zeros((64, 64, 3), np.uint8)
-        pixels[10:40, 20:60] = 255
-        Image.fromarray(pixels).save(root / f"{index:02}.png")
-        (root / f"{index:02}.xml").write_text(
-            "<annotation><object><name>card</name><bndbox><xmin>20</xmin><ymin>10</ymin><xmax>60</xmax><ymax>40</ymax>"
-            "</bndbox></object></annotation>"
-        )
-    return root
+def pictures(marked: Callable[..., Path], tmp_path: Path) -> Path:
+    return marked(tmp_path / "pictures", 12, size=(64, 64), white=(20, 10, 60, 40), told=(20, 10, 60, 40))
 
 
 def settings(pictures: Path, **options: object) -> DetectorSearchSettings:

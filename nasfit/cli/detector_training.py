@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from nasfit.architecture import Architecture
-from nasfit.cli.progress import points
-from nasfit.cli.quantities import duration
+from nasfit.cli.detector_view import DetectorView
 from nasfit.cli.searching import file_name, interruptible
 from nasfit.cli.training import asked_network
 from nasfit.devices import open_device
-from nasfit.search.detector_run import DetectorEvent, DetectorReady, DetectorResult, train_detector
+from nasfit.search.detector_run import DetectorResult, train_detector
 from nasfit.search.detector_settings import DetectorSettings
 from nasfit.search.result import Result
 from nasfit.study import Study
-from nasfit.training.training_events import Began, EpochEnded, Stepped
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,7 @@ def run(settings: DetectorSettings, out: Path | None, name: str, *, as_json: boo
     directory = out or Path("runs") / f"{name}-on-{file_name(settings.data)}-{settings.resolution}px"
     device = None if settings.engine is None else open_device(settings.device, engine=settings.engine)
     result = None
-    with interruptible("checkpoint"), _View() as view:
+    with interruptible("checkpoint"), DetectorView() as view:
         for event in train_detector(
             settings, directory, cache=directory.parent / "data", device=device, decoding=view.decoded
         ):
@@ -76,66 +69,6 @@ def _weights(path: Path, architecture: str) -> str | None:
 def with_backbone(settings: DetectorSettings, found: Backbone) -> DetectorSettings:
     """The settings with the backbone's own weights, where none are named."""
     return settings if settings.weights else replace(settings, weights=found.weights)
-
-
-class _View:
-    """Shows the events of one training on standard error; use it as a context manager."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), console=self._console
-        )
-        self._task: TaskID | None = None
-        self._since = time.monotonic()
-        self._steps = 1
-
-    def __enter__(self) -> _View:
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._bar.stop()
-
-    def decoded(self, done: int, total: int) -> None:
-        """Shows how far the decoding of pictures is."""
-        self._advance("pictures", done / total, f"{done:,} of {total:,}")
-
-    def show(self, event: DetectorEvent) -> None:
-        """Shows one event."""
-        match event:
-            case DetectorReady():
-                self._steps = event.steps
-                for note in event.data.notes:
-                    self._say(note)
-                sizes = ", ".join(f"{len(split):,} {part}" for part, split in event.data.splits().items())
-                self._say(f"{len(event.data.classes)} classes; pictures: {sizes}")
-                self._say(f"{event.epochs:g} epochs, {event.steps:,} steps")
-            case Began() if event.step:
-                self._say(f"going on after step {event.step:,}")
-            case Stepped():
-                note = (
-                    f"loss {event.loss:.3g}, {event.examples_per_second:.3g} pictures/s, {duration(event.left_s)} left"
-                )
-                self._advance("training", event.step / self._steps, note)
-            case EpochEnded():
-                mark = " (best so far)" if event.is_best else ""
-                row = event.row
-                self._say(f"epoch {row['epoch']:g}: loss {row['loss']:.3f}, validation mAP {points(row['map'])}{mark}")
-            case DetectorResult():
-                self._advance("finished", 1.0, "")
-
-    def _advance(self, what: str, share: float, note: str) -> None:
-        if self._task is None:
-            self._task = self._bar.add_task(what, total=1.0, note=note)
-        self._bar.update(self._task, description=what, completed=share, note=note)
-
-    def _say(self, line: str) -> None:
-        self._console.print(f"[{duration(time.monotonic() - self._since):>7}] {line}", markup=False)
 
 
 def _lines(result: DetectorResult, directory: Path) -> Iterator[str]:

@@ -2,93 +2,67 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-
+from nasfit.cli.live import Live
 from nasfit.cli.progress import points
 from nasfit.cli.quantities import duration
 from nasfit.search import FullEvent, FullFinished, FullPlanned, Noted
 from nasfit.training import Began, EpochEnded, Stepped
-
-# Without a terminal steps are told this often.
-SAID_EVERY_S = 60.0
 
 
 class TrainingView:
     """Shows the events of one training; use it as a context manager. silent: of a process that only helps."""
 
     def __init__(self, *, quiet: bool = False, silent: bool = False) -> None:
-        self._console = Console(stderr=quiet, highlight=False, soft_wrap=True, quiet=silent)
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), console=self._console
-        )
-        self._task: TaskID | None = None
+        self._live = Live(quiet=quiet, silent=silent)
         self._epochs, self._steps = 0, 1
-        self._since = self._said_at = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._bar.start()
+        self._live.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._console.is_terminal:
-            self._bar.stop()
+        self._live.__exit__(kind, error, trace)
 
     def show(self, event: FullEvent) -> None:
         """Shows one event."""
         match event:
             case Noted():
-                self._say(event.text)
+                self._live.say(event.text)
             case FullPlanned():
                 self._epochs = -(-event.plan.steps // event.plan.steps_per_epoch)
                 self._steps = event.plan.steps
                 for line in plan_lines(event):
-                    self._say(line)
+                    self._live.say(line)
             case Began() if event.step:
-                self._say(f"going on after step {event.step:,}")
+                self._live.say(f"going on after step {event.step:,}")
             case Stepped():
                 self._stepped(event)
             case EpochEnded():
                 row = event.row
                 mark = ", the best so far" if event.is_best else ""
-                self._say(
+                self._live.say(
                     f"epoch {row['epoch']:.0f} of {self._epochs}: loss {row['loss']:.3f}, "
                     f"validation {points(row['accuracy'])}{mark}"
                     if "accuracy" in row
                     else f"epoch {row['epoch']:.0f} of {self._epochs}: loss {row['loss']:.3f}"
                 )
             case FullFinished():
-                self._say("finished" if event.is_new else "was finished before; nothing to do")
+                self._live.say("finished" if event.is_new else "was finished before; nothing to do")
 
     def decoded(self, done: int, of: int) -> None:
         """Tells now and then how far the pictures are decoded."""
-        self._said_now_and_then(f"{done:,} of {of:,} pictures decoded")
+        self._live.step("pictures decoded", done, of, "")
 
     def _stepped(self, event: Stepped) -> None:
         note = f"loss {event.loss:.3f}, {event.examples_per_second:,.0f} images/s, {duration(event.left_s)} left"
-        if not self._console.is_terminal:
-            self._said_now_and_then(f"step {event.step:,} of {self._steps:,}: {note}")
-            return
-        if self._task is None:
-            self._task = self._bar.add_task("training", total=self._steps, note=note)
-        self._bar.update(self._task, completed=event.step, note=note)
-
-    def _said_now_and_then(self, line: str) -> None:
-        if time.monotonic() - self._said_at >= SAID_EVERY_S:
-            self._say(line)
-
-    def _say(self, line: str) -> None:
-        self._said_at = time.monotonic()
-        self._console.print(f"[{duration(self._said_at - self._since):>7}] {line}", markup=False)
+        self._live.step("step", event.step, self._steps, note)
 
 
 def plan_lines(planned: FullPlanned) -> Iterator[str]:

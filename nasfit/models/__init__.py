@@ -17,7 +17,7 @@ from nasfit.models.network import (
     madds_count,
     parameter_count,
 )
-from nasfit.models.weights_file import load_network, read_weights, save_network
+from nasfit.models.weights_file import load_network, read_tensors, read_weights, save_network
 
 __all__ = [
     "BN_EPSILON",
@@ -44,6 +44,7 @@ __all__ = [
     "load_network",
     "madds_count",
     "parameter_count",
+    "read_tensors",
     "read_weights",
     "require_kin",
     "save_network",

@@ -58,23 +58,28 @@ def read_weights(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     A file of torch is read with `weights_only`; it holds a state dict, or one below `state_dict` or `model`. Raises
     WeightsError.
     """
-    if not file.is_file():
-        raise WeightsError(f"there is no file {str(file)!r}; give the path of a .safetensors or .pth file")
-    if file.suffix == ".safetensors":
-        return _read_safetensors(file)
-    return _read_torch(file), {}
+    return read_tensors(file) if file.suffix == ".safetensors" else (_read_torch(file), {})
 
 
-def _read_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, on the CPU, and its metadata. Raises WeightsError."""
+    _require_file(file)
     try:
         with safe_open(file, "pt") as opened:
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            # Copies: what is opened is a map of the file, which may be written over.
+            state = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118
             return state, dict(opened.metadata() or {})
     except (OSError, SafetensorError) as error:
         raise _unreadable(file, error) from error
 
 
+def _require_file(file: Path) -> None:
+    if not file.is_file():
+        raise WeightsError(f"there is no file {str(file)!r}; check the path")
+
+
 def _read_torch(file: Path) -> dict[str, Tensor]:
+    _require_file(file)
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -94,7 +99,8 @@ def _read_torch(file: Path) -> dict[str, Tensor]:
 
 def _unreadable(file: Path, error: Exception) -> WeightsError:
     return WeightsError(
-        f"cannot read weights from {str(file)!r}: {_first_line(error)}; the file is damaged or cut off, get it again"
+        f"cannot read weights from {str(file)!r}: {_first_line(error)}; the file is damaged or cut off; take another, "
+        "or remove it to begin anew"
     )
 
 

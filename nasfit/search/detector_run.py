@@ -30,7 +30,7 @@ from nasfit.tasks import DetectionData, DetectionScores, load_detection
 from nasfit.tasks.sources import Progress
 from nasfit.training import best_device
 from nasfit.training.backbone_file import backbone_weights
-from nasfit.training.checkpoints import read_weights
+from nasfit.training.checkpoints import described_weights
 from nasfit.training.detection_batches import Batch, plain_pictures
 from nasfit.training.detection_scoring import scores_on
 from nasfit.training.detector_training import (
@@ -208,7 +208,7 @@ def _delivered(
     _, normalisation = _started(settings, detector)
     network = build_detector(detector)
     told = described(detector, data.classes, normalisation)
-    network.load_state_dict(read_weights(directory / BEST, {"detector": told["detector"]}))
+    network.load_state_dict(described_weights(directory / BEST, {"detector": told["detector"]}))
     network.eval()
     ssd = as_ssd(network, mean=normalisation.mean, std=normalisation.std).to(best_device())
     validation, test = (

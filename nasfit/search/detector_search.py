@@ -18,14 +18,13 @@ from nasfit.devices import Device
 from nasfit.errors import UsageError
 from nasfit.export import RMS_TOLERANCE, detector_to_tflite, export_model
 from nasfit.latency import Candidate, Check, Measurement, measure
-from nasfit.models import build, build_detector, decoded
+from nasfit.models import build, build_detector, decoded, read_tensors
 from nasfit.objective import Reward
 from nasfit.search.patience import until_back
 from nasfit.search.table import TableSearch, search_table
 from nasfit.space import DEFAULT_SPACE, Tokens, named_space
 from nasfit.tasks import DetectionData, load_detection, require_coco_eval
 from nasfit.training import best_device
-from nasfit.training.checkpoints import read_tensors
 from nasfit.training.detector_training import DetectionRecipe, Normalisation, Weights, detector_training
 from nasfit.training.full_training import full_training
 from nasfit.training.memory import keep_memory

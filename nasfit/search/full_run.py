@@ -38,13 +38,13 @@ from nasfit.training import (
     calibration_pictures,
     classification_training,
     described,
+    described_weights,
     fitted,
     fresh_network,
     full_plan,
     full_training,
     metrics,
     planned_seconds,
-    read_weights,
     seconds_per_step,
     seen_in_evaluation,
     shipped_file,
@@ -239,7 +239,7 @@ def _finished(directory: Path, planned: FullPlanned, completed: Completed) -> di
     pictures, recipe = planned.pictures, planned.pictures.recipe
     architecture = pictures.network
     module = build(architecture)
-    module.load_state_dict(read_weights(directory / BEST, described(architecture)))
+    module.load_state_dict(described_weights(directory / BEST, described(architecture)))
     data = seen_in_evaluation(pictures.data, pictures.side)
     tested = metrics(module, data.test, data, planned.setting.device)
     module.cpu().eval()

@@ -1,7 +1,7 @@
 """Training: recipes, batches, the training loop, and training runs as jobs for worker processes."""
 
 from nasfit.training.batches import as_images, normalised
-from nasfit.training.checkpoints import packed_weights, read_weights
+from nasfit.training.checkpoints import described_weights, packed_weights
 from nasfit.training.classification_training import (
     Setting,
     classification_training,
@@ -73,6 +73,7 @@ __all__ = [
     "classification_training",
     "deployed_accuracy",
     "described",
+    "described_weights",
     "file_accuracy",
     "fitted",
     "fitting_recipe",
@@ -87,7 +88,6 @@ __all__ = [
     "packed_weights",
     "planned_seconds",
     "predict",
-    "read_weights",
     "recipe_for",
     "run_training",
     "run_zero_cost",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nasfit.architecture import Architecture, Detector, detector_on
 from nasfit.errors import NasfitError, TrainingError
-from nasfit.training.checkpoints import read_tensors
+from nasfit.models import read_tensors
 from nasfit.training.detector_training import Normalisation
 
 
@@ -16,7 +16,8 @@ def backbone_weights(file: Path, detector: Detector) -> tuple[dict[str, Tensor],
     """The weights in a file of a classification training, and a normalisation: as it tells, else ImageNet's.
 
     Number of classes, input size and the strides that follow from it may differ; all else must be the detector's
-    backbone. Raises TrainingError for a file that is missing, damaged, of no known network or of another one.
+    backbone. Raises WeightsError for a file that is missing or damaged, TrainingError for one of no known or
+    another network.
     """
     tensors, told = read_tensors(file)
     if "architecture" not in told:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from nasfit.errors import TrainingError
+from nasfit.models import read_tensors
 
 FORMAT = "nasfit training 1"
 Facts = dict[str, Any]
@@ -23,8 +23,10 @@ def packed_weights(network: nn.Module, described: Mapping[str, str]) -> bytes:
     return _packed(network.state_dict(), dict(described))
 
 
-def read_weights(file: Path, expected: Mapping[str, str]) -> dict[str, Tensor]:
-    """The weights in a file that describes itself as `expected`. Raises TrainingError for any other and a damaged one.
+def described_weights(file: Path, expected: Mapping[str, str]) -> dict[str, Tensor]:
+    """The weights in a file that describes itself as `expected`.
+
+    Raises TrainingError for a file of something else, WeightsError for a damaged one.
 
     expected: what must be the same, such as `architecture` and `classes`, by the names that `packed_weights` was given.
     """
@@ -56,7 +58,7 @@ def restore_state(
 ) -> Facts:
     """Puts a checkpoint's values into modules and optimizer; returns its plain values.
 
-    Raises TrainingError for a damaged file and for a checkpoint of something else.
+    Raises TrainingError for a checkpoint of something else, WeightsError for a damaged file.
     """
     tensors, told = read_tensors(file)
     if told.get("format") != FORMAT:
@@ -73,9 +75,8 @@ def restore_state(
         _restore_optimizer(optimizer, {**tensors, **json.loads(told["plain"])})
         facts: Facts = json.loads(told["facts"])
     except (KeyError, ValueError, RuntimeError) as error:
-        raise TrainingError(
-            f"checkpoint {str(file)!r} does not fit: {_last_line(error)}; remove it to begin anew"
-        ) from error
+        last_line = str(error).splitlines()[-1].strip()
+        raise TrainingError(f"checkpoint {str(file)!r} does not fit: {last_line}; remove it to begin anew") from error
     return facts
 
 
@@ -94,22 +95,6 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, An
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a safetensors file and the texts it tells of itself. Raises TrainingError where it is none."""
-    try:
-        with safe_open(file, "pt") as opened:
-            described = dict(opened.metadata() or {})
-        # Copies: what is loaded is a map of the file, which may be written over.
-        return {name: value.clone() for name, value in load_file(file).items()}, described
-    except FileNotFoundError as error:
-        raise TrainingError(f"no file {str(file)!r}; check the path") from error
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(
-            f"{str(file)!r} is damaged or no safetensors file ({_last_line(error)}); take another, or remove it to "
-            "begin anew"
-        ) from error
-
-
 def _require_same(file: Path, described: Mapping[str, str], expected: Mapping[str, str]) -> None:
     for what, wanted in expected.items():
         if described.get(what) != wanted:
@@ -122,7 +107,3 @@ def _require_same(file: Path, described: Mapping[str, str], expected: Mapping[st
 def _packed(tensors: Mapping[str, Tensor], described: dict[str, str]) -> bytes:
     content: bytes = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, described)
     return content
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["unreadable"])[-1].strip()

@@ -23,7 +23,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from nasfit.errors import DataError, StudyError, TrainingError, UnknownNameError, UsageError
+from nasfit.errors import DataError, StudyError, TrainingError, UnknownNameError, UsageError, WeightsError
 from nasfit.export import read_metadata
 from nasfit.search import FullEvent, FullFinished, FullPlanned, FullSettings, Noted, run_full_training
 from nasfit.training import BEST, LAST, Began, Saved
@@ -111,7 +111,7 @@ def test_a_damaged_checkpoint_says_so(settings: FullSettings, tmp_path: Path) ->
     run(settings, tmp_path, stop_after=2)
     content = (tmp_path / LAST).read_bytes()
     (tmp_path / LAST).write_bytes(content[: len(content) // 2])
-    with pytest.raises(TrainingError, match="is damaged"):
+    with pytest.raises(WeightsError, match="is damaged"):
         run(settings, tmp_path)
 
 

@@ -13,11 +13,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from nasfit.architecture import Architecture, Detector, adapted, detector_on
-from nasfit.errors import DataError, TrainingError
-from nasfit.models import build
+from nasfit.errors import DataError, TrainingError, WeightsError
+from nasfit.models import build, read_tensors
 from nasfit.tasks import DetectionData, load_detection
 from nasfit.training.backbone_file import backbone_weights
-from nasfit.training.checkpoints import read_tensors
 from nasfit.training.detection_batches import Augmented, Draw, draws
 from nasfit.training.detection_scoring import detections, scores_on
 from nasfit.training.detector_training import DetectionRecipe, Normalisation, detector_training, load_backbone
@@ -165,10 +164,10 @@ def test_a_classification_network_of_small_pictures_is_a_backbone(squares: Detec
 def test_other_weights_are_refused(squares: DetectionData, tmp_path: Path) -> None:
     file = tmp_path / "weights.safetensors"
     wanted = detector(squares)
-    with pytest.raises(TrainingError, match="no file"):
+    with pytest.raises(WeightsError, match="no file"):
         backbone_weights(file, wanted)
     file.write_bytes(b"damaged")
-    with pytest.raises(TrainingError, match="damaged or no safetensors"):
+    with pytest.raises(WeightsError, match="damaged or cut off"):
         backbone_weights(file, wanted)
     tensors = {"a": torch.zeros(1)}
     for told, message in (

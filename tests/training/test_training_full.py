@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nasfit.errors import TrainingError
-from nasfit.training.checkpoints import packed_weights, read_weights
+from nasfit.errors import TrainingError, WeightsError
+from nasfit.training.checkpoints import described_weights, packed_weights
 from nasfit.training.full_training import BEST, LAST, Course, Training, full_training
 from nasfit.training.optimizers import made_optimizer
 from nasfit.training.schedules import Schedule
@@ -113,7 +113,7 @@ def test_a_training_learns_and_keeps_its_best_weights(tmp_path: Path) -> None:
     assert [event for event in events if isinstance(event, Saved)] == [Saved(80)]
     assert completed.best == max(completed.history, key=lambda row: row["accuracy"])
     best = toy().network
-    best.load_state_dict(read_weights(tmp_path / BEST, DESCRIBED))
+    best.load_state_dict(described_weights(tmp_path / BEST, DESCRIBED))
     assert toy().evaluate(best)["accuracy"] == completed.best["accuracy"]
     assert any(isinstance(event, EpochEnded) and event.is_best for event in events)
 
@@ -182,7 +182,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
     whole = (tmp_path / LAST).read_bytes()
     for length in (0, 5, 200, len(whole) - 1):
         (tmp_path / LAST).write_bytes(whole[:length])
-        with pytest.raises(TrainingError, match="is damaged or no safetensors file"):
+        with pytest.raises(WeightsError, match="is damaged or cut off"):
             run(toy(), tmp_path)
 
 
@@ -203,14 +203,14 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_weights_of_another_network_or_none_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "weights.safetensors"
-    with pytest.raises(TrainingError, match="no file"):
-        read_weights(file, DESCRIBED)
+    with pytest.raises(WeightsError, match="no file"):
+        described_weights(file, DESCRIBED)
     file.write_bytes(packed_weights(nn.Linear(2, 2), {}))
     with pytest.raises(TrainingError, match="does not say of which network"):
-        read_weights(file, DESCRIBED)
+        described_weights(file, DESCRIBED)
     file.write_bytes(packed_weights(nn.Linear(2, 2), {**DESCRIBED, "classes": "3"}))
     with pytest.raises(TrainingError, match="other classes"):
-        read_weights(file, DESCRIBED)
+        described_weights(file, DESCRIBED)
 
 
 def described(file: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from nasfit.cli import search_options as options
 from nasfit.cli import training_options
 from nasfit.cli.quantities import seconds
 from nasfit.cli.search_options import DEVICE_HELP, ENGINE_HELP, Json
-from nasfit.cli.settings_file import Config, PrintConfig, config_lines
+from nasfit.cli.settings_file import configurable
 from nasfit.cli.study_commands import studies
 from nasfit.errors import NasfitError
 
@@ -74,6 +74,7 @@ def _top(
 
 
 @app.command()
+@configurable
 def search(
     context: typer.Context,
     data: options.Data,
@@ -114,8 +115,6 @@ def search(
     seed: options.Seed = 0,
     workers: options.Workers = None,
     max_trials: options.MaxTrials = None,
-    config: Config = None,
-    print_config: PrintConfig = False,
     dry_run: options.DryRun = False,
     json_: Json = False,
 ) -> None:
@@ -125,11 +124,7 @@ def search(
     """
     from nasfit.cli.searching import run, settings_of
 
-    settings = settings_of(context.params)
-    if print_config:
-        print("\n".join(config_lines(context)))
-        return
-    run(settings, study, store=store, ray=ray, dry_run=dry_run, as_json=json_)
+    run(settings_of(context.params), study, store=store, ray=ray, dry_run=dry_run, as_json=json_)
 
 
 @app.command()
@@ -144,6 +139,7 @@ def demo(
 
 
 @app.command()
+@configurable
 def proxy(
     data: options.Data,
     budget: Annotated[str, typer.Option(help="Time for everything, where --full is not given.")] = "30m",
@@ -194,9 +190,10 @@ def proxy(
 
 
 @app.command()
+@configurable
 def train(
     context: typer.Context,
-    network: training_options.Network,
+    source: training_options.Source,
     data: options.Data,
     recipe: training_options.Recipe = None,
     epochs: training_options.Epochs = None,
@@ -232,6 +229,7 @@ def train(
 
 
 @app.command("train-detector")
+@configurable
 def train_detector(
     network: Annotated[
         str, typer.Argument(metavar="NETWORK|STUDY", help="A published name, a text form, or a finished study.")
@@ -250,6 +248,7 @@ def train_detector(
     seed: options.Seed = 0,
     device: Annotated[str, typer.Option(help=f"{DEVICE_HELP} `none` measures no latency.")] = "local",
     engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "litert",
+    dry_run: training_options.DryRun = False,
     json_: Json = False,
 ) -> None:
     """Train a detector (SSDLite on a classification network), test it, export it, measure it.
@@ -275,10 +274,11 @@ def train_detector(
         device=device,
         engine=None if device == "none" else engine,
     )
-    run(with_backbone(settings, found), out, found.name, as_json=json_)
+    run(with_backbone(settings, found), out, found.name, only_plan=dry_run, as_json=json_)
 
 
 @app.command("search-detector")
+@configurable
 def search_detector(
     data: Annotated[str, typer.Argument(help="Folder of Pascal VOC annotations or COCO files, or one COCO .json.")],
     target_ms: Annotated[float, typer.Option(help="Limit on the detector's latency, ms.")],
@@ -379,6 +379,7 @@ def count(
 
 
 @app.command("export")
+@configurable
 def export_network(
     source: Annotated[
         str, typer.Argument(help="A study, a full training, a .safetensors file of nasfit, a network's name or text.")
@@ -450,6 +451,7 @@ def reproduce(
 
 
 @app.command()
+@configurable
 def measure(
     networks: Annotated[
         list[str] | None,

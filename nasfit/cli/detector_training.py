@@ -12,7 +12,7 @@ from nasfit.cli.detector_view import DetectorView
 from nasfit.cli.searching import file_name, interruptible
 from nasfit.cli.training import asked_network
 from nasfit.devices import open_device
-from nasfit.search.detector_run import DetectorResult, train_detector
+from nasfit.search.detector_run import DetectorReady, DetectorResult, train_detector
 from nasfit.search.detector_settings import DetectorSettings
 from nasfit.search.result import Result
 from nasfit.study import Study
@@ -27,19 +27,31 @@ class Backbone:
     name: str
 
 
-def run(settings: DetectorSettings, out: Path | None, name: str, *, as_json: bool) -> None:
-    """Trains, or goes on; prints the result. Exit code 130 when interrupted, with how to go on."""
+def run(settings: DetectorSettings, out: Path | None, name: str, *, only_plan: bool, as_json: bool) -> None:
+    """Trains, or goes on; prints the result, or the plan alone. Exit code 130 when interrupted, with how to go on."""
     directory = out or Path("runs") / f"{name}-on-{file_name(settings.data)}-{settings.resolution}px"
     device = None if settings.engine is None else open_device(settings.device, engine=settings.engine)
+    plan: dict[str, float | None] = {}
     result = None
     with interruptible("checkpoint"), DetectorView() as view:
-        for event in train_detector(
-            settings, directory, cache=directory.parent / "data", device=device, decoding=view.decoded
-        ):
+        events = train_detector(
+            settings,
+            directory,
+            cache=directory.parent / "data",
+            device=device,
+            decoding=view.decoded,
+            only_plan=only_plan,
+        )
+        for event in events:
             view.show(event)
+            if isinstance(event, DetectorReady):
+                plan = {"epochs": event.epochs, "steps": event.steps, "seconds": event.seconds}
             if isinstance(event, DetectorResult):
                 result = event
-    assert result is not None, "a training that ends has a result"
+    if result is None:
+        if as_json:
+            print(json.dumps({"out": str(directory), "plan": plan}, indent=1))
+        return
     if as_json:
         print(json.dumps({"out": str(directory), **result.as_json()}, indent=1, ensure_ascii=False))
         return

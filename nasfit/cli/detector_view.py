@@ -41,7 +41,8 @@ class DetectorView:
                     self._live.say(note)
                 sizes = ", ".join(f"{len(split):,} {part}" for part, split in event.data.splits().items())
                 self._live.say(f"{len(event.data.classes)} classes; pictures: {sizes}")
-                self._live.say(f"{event.epochs:g} epochs, {event.steps:,} steps")
+                about = "" if event.seconds is None else f", about {duration(event.seconds)}"
+                self._live.say(f"{event.epochs:g} epochs, {event.steps:,} steps{about}")
             case Began() if event.step:
                 self._live.say(f"going on after step {event.step:,}")
             case Stepped():

@@ -5,9 +5,11 @@ Keys are the long options without their dashes, and the arguments. What is typed
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,18 +41,44 @@ def _read(context: typer.Context, value: Path | None) -> Path | None:
     return value
 
 
-Config = Annotated[
+_Config = Annotated[
     Path | None,
     typer.Option(
-        help="TOML file of options, by their long names: target-ms = 5. What is typed wins over it.",
+        "--config",
+        help="TOML file of options, by their long names: seed = 3. What is typed wins over it.",
         callback=_read,
         is_eager=True,
     ),
 ]
-PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print all options as such a file, and stop.")]
+_PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print all options as such a file, and stop.")]
 
 
-def config_lines(context: typer.Context) -> Iterator[str]:
+def configurable(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command of typer's `--config` and `--print-config`, as the last of its options."""
+    own = inspect.signature(command, eval_str=True)
+
+    @functools.wraps(command)
+    def run(context: typer.Context, config: Path | None, print_config: bool, **values: Any) -> None:
+        if print_config:
+            print("\n".join(_lines(context)))
+        else:
+            command(**({"context": context} if "context" in own.parameters else {}), **values)
+
+    added = {
+        "context": inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        **{name: parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, parameter in own.parameters.items()},
+        "config": inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Config),
+        "print_config": inspect.Parameter(
+            "print_config", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_PrintConfig
+        ),
+    }
+    # What typer reads.
+    run.__signature__ = own.replace(parameters=list(added.values()))  # type: ignore[attr-defined]
+    run.__annotations__ = {name: parameter.annotation for name, parameter in added.items()}
+    return run
+
+
+def _lines(context: typer.Context) -> Iterator[str]:
     """The command's options as lines of a TOML file; those without a value as comments."""
     for parameter in _parameters(context):
         value = context.params[parameter.name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from nasfit.cli.quantities import seconds
 from nasfit.cli.searching import file_name, interruptible
 from nasfit.cli.training_view import TrainingView, conclusion
 from nasfit.errors import StudyError, UnknownNameError, UsageError
-from nasfit.search import FullFinished, FullSettings, best_under, run_full_training
+from nasfit.search import FullFinished, FullPlanned, FullSettings, best_under, run_full_training
 from nasfit.search.result import Result
 from nasfit.study import Study
 from nasfit.training import joined_ranks
@@ -43,7 +43,7 @@ def asked(given: Mapping[str, Any]) -> Asked:
 
     Raises UsageError, UnknownNameError, StudyError.
     """
-    name, text, is_fixed = asked_network(given["network"], given["pick"], given["width"])
+    name, text, is_fixed = asked_network(given["source"], given["pick"], given["width"])
     every, as_it_is = given["checkpoint_every"], {field.name for field in fields(FullSettings)} & set(given)
     settings = FullSettings(
         **{
@@ -67,6 +67,7 @@ def run(wanted: Asked, out: Path | None, *, only_plan: bool, as_json: bool) -> N
     directory = out or wanted.directory
     device = torch.device(wanted.settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     keep_memory()
+    planned: FullPlanned | None = None
     result: dict[str, Any] | None = None
     with joined_ranks(device) as ranks, interruptible("checkpoint"):
         speaks = ranks.is_first
@@ -76,9 +77,16 @@ def run(wanted: Asked, out: Path | None, *, only_plan: bool, as_json: bool) -> N
             )
             for event in events:
                 view.show(event)
+                if isinstance(event, FullPlanned):
+                    planned = event
                 if isinstance(event, FullFinished):
                     result = event.result
-    if result is None or not speaks:
+    if not speaks:
+        return
+    if result is None:
+        if as_json and planned is not None:
+            plan = {**asdict(planned.plan), "seconds": planned.seconds}
+            print(json.dumps({"directory": str(directory), "plan": plan}, indent=1))
         return
     if as_json:
         print(json.dumps({"directory": str(directory), "result": result}, indent=1))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-Network = Annotated[
+Source = Annotated[
     str,
     typer.Argument(metavar="NETWORK", help="A published name, a text form, a block string or a study's directory."),
 ]

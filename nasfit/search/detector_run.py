@@ -54,12 +54,16 @@ _CHECKED_PICTURES = 4
 
 @dataclass(frozen=True)
 class DetectorReady:
-    """Before the first step: the pictures, and what training on them comes to."""
+    """Before the first step: the pictures, and what training on them comes to.
+
+    seconds: of everything, an estimate from some steps; None where none was made.
+    """
 
     data: DetectionData
     detector: Detector
     epochs: float
     steps: int
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,15 @@ def train_detector(
     cache: Path,
     device: Device | None,
     decoding: Progress | None = None,
+    only_plan: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[DetectorEvent]:
     """Trains a detector in `directory`, or goes on there; the last event is its result.
 
-    cache: where decoded pictures are kept. device: what latency is measured on, None for no measurement. Same settings
-    and threads: on a CPU the same weights, however often it was stopped; where a budget is given, from the moment on
-    at which it was turned into epochs.
+    cache: where decoded pictures are kept. device: what latency is measured on, None for no measurement. only_plan: end
+    after the first event, which then tells how long the training takes, and keep no plan. Same settings and threads:
+    on a CPU the same weights, however often it was stopped; where a budget is given, from the moment on at which it
+    was turned into epochs.
 
     Raises DataError, UsageError, TrainingError, ArchitectureError, MissingExtraError, each with what to do.
     """
@@ -116,21 +122,27 @@ def train_detector(
     backbone = Architecture.parse(settings.architecture)
     detector = detector_on(backbone, classes=len(data.classes), resolution=settings.resolution)
     recipe = _recipe(settings)
+    cost = None
+    if only_plan or (plan is None and settings.budget_s is not None):
+        cost = _cost(_made(detector, data, recipe, settings), data, recipe, clock)
     if plan is None:
         epochs = settings.epochs
         if epochs is None:
-            assert settings.budget_s is not None, "one of the two is given"
-            left_s = settings.budget_s - (clock() - since)
-            epochs = _fitting_epochs(_made(detector, data, recipe, settings), data, recipe, left_s, clock)
+            assert settings.budget_s is not None and cost is not None, "one of the two is given"
+            epochs = cost.epochs_within((settings.budget_s - (clock() - since)) * TRAINING_SHARE)
         plan = DetectorPlan(str(detector), epochs, data.fingerprint)
-        keep_plan(directory, settings, plan)
+        if not only_plan:
+            keep_plan(directory, settings, plan)
     if (plan.fingerprint, plan.detector) != (data.fingerprint, str(detector)):
         raise TrainingError(
             f"the pictures in {settings.data} changed since the training in {str(directory)!r} began; "
             "name another --out"
         )
     training = _made(detector, data, replace(recipe, epochs=plan.epochs), settings)
-    yield DetectorReady(data, detector, plan.epochs, training.course.steps)
+    seconds = None if cost is None else cost.seconds(plan.epochs) / TRAINING_SHARE
+    yield DetectorReady(data, detector, plan.epochs, training.course.steps, seconds)
+    if only_plan:
+        return
     start = directory / LAST
     yield from full_training(
         training,
@@ -170,19 +182,27 @@ def _started(settings: DetectorSettings, detector: Detector) -> tuple[dict[str, 
     return backbone_weights(Path(settings.weights), detector)
 
 
-def _fitting_epochs(
-    training: Training[Batch],
-    data: DetectionData,
-    recipe: DetectionRecipe,
-    left_s: float,
-    clock: Callable[[], float],
-) -> float:
-    """Epochs that a few steps and one evaluation promise for the time; at least one."""
+@dataclass(frozen=True)
+class _Cost:
+    """epoch_s, evaluation_s: of one pass over the training pictures, and of the validation after it."""
+
+    epoch_s: float
+    evaluation_s: float
+
+    def epochs_within(self, seconds: float) -> float:
+        return max(1.0, round(seconds / (self.epoch_s + self.evaluation_s), 2))
+
+    def seconds(self, epochs: float) -> float:
+        return epochs * (self.epoch_s + self.evaluation_s)
+
+
+def _cost(training: Training[Batch], data: DetectionData, recipe: DetectionRecipe, clock: Callable[[], float]) -> _Cost:
+    """What a few steps and one evaluation promise."""
     per_epoch = steps_per_epoch(data, recipe)
     steps = min(_PROBED_STEPS, per_epoch)
     course = replace(training.course, schedule=replace(training.course.schedule, steps=steps))
     probe = replace(training, course=replace(course, steps_per_epoch=steps))
-    began, speeds, stepped_at = clock(), [], clock()
+    speeds, stepped_at = [], clock()
     for event in full_training(probe, keep=lambda name, content: None):
         if isinstance(event, Stepped):
             speeds.append(event.examples_per_second)
@@ -190,9 +210,7 @@ def _fitting_epochs(
         if isinstance(event, EpochEnded):
             evaluation_s = clock() - stepped_at
             break
-    step_s = recipe.batch * recipe.accumulate / max(speeds)
-    trained_s = (left_s - (clock() - began)) * TRAINING_SHARE
-    return max(1.0, round(trained_s / (per_epoch * step_s + evaluation_s), 2))
+    return _Cost(per_epoch * recipe.batch * recipe.accumulate / max(speeds), evaluation_s)
 
 
 def _delivered(

@@ -42,6 +42,18 @@ def test_it_trains_and_tells(run: Run, cards: Path, tmp_path: Path) -> None:
     assert json.loads((out / "result.json").read_text())["test"] == document["test"]
 
 
+def test_a_plan_is_told_and_nothing_kept(run: Run, cards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "cards"
+    code, text, told = run(
+        "train-detector", TINY, cards, "--epochs", 3, "--resolution", 64, "--out", out, "--dry-run", "--json"
+    )
+    assert code == 0
+    plan = json.loads(text)["plan"]
+    assert (plan["epochs"], plan["steps"]) == (3, 3)
+    assert plan["seconds"] > 0 and "3 epochs, 3 steps, about " in told
+    assert not list(out.glob("*"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -85,3 +85,26 @@ def test_a_value_of_another_kind_is_told(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('target-ms = "soon"')
     code, _, err = run("search", "photos", "--config", tmp_path / "a.toml")
     assert code == 2 and "--target-ms" in err and "number" in err
+
+
+@pytest.mark.parametrize(
+    ("typed", "key", "value"),
+    [
+        (["proxy", "photos", "--wish", 0.7], "wish", 0.7),
+        (["train", "mnasnet-a1", "photos", "--lr", 0.1], "lr", 0.1),
+        (["train-detector", "mnasnet-a1", "cards", "--epochs", 3], "epochs", 3.0),
+        (["search-detector", "cards", "--target-ms", 20], "target-ms", 20.0),
+        (["export", "runs/first", "--precision", "int8"], "precision", "int8"),
+        (["measure", "mnasnet-a1", "mobilenet-v2", "--threads", 2], "networks", ["mnasnet-a1", "mobilenet-v2"]),
+    ],
+)
+def test_the_other_commands_with_many_options_have_such_files(
+    run: Run, tmp_path: Path, typed: list[Any], key: str, value: Any
+) -> None:
+    command, file = typed[0], tmp_path / "options.toml"
+    code, out, _ = run(*typed, "--print-config")
+    assert code == 0 and tomllib.loads(out)[key] == value
+    file.write_text(out)
+    assert run(command, "--config", file, "--print-config")[1] == out
+    file.write_text("budgett = 3\n")
+    assert "unknown setting" in run(command, "--config", file, "--print-config")[2]

@@ -19,7 +19,7 @@ TINY = "in3@24 stem8s2 | mbconv3 k3 s2 se0.25 none f8 n1 | head16 out3 relu"
 def given(**options: Any) -> dict[str, Any]:
     usual = dict.fromkeys(("pick", "width", "recipe", "epochs", "budget", "batch", "accumulate", "lr", "resolution"))
     usual |= dict.fromkeys(("pictures", "stream", "device", "precision", "weights", "log"))
-    fixed = {"network": "mnasnet-a1", "data": "./photos", "compile_": False, "balance": False, "seed": 0}
+    fixed = {"source": "mnasnet-a1", "data": "./photos", "compile_": False, "balance": False, "seed": 0}
     fixed |= {"strides": "late"}
     return {**usual, **fixed, "checkpoint_every": "60s", **options}
 

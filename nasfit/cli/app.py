@@ -131,11 +131,15 @@ def search(
 def demo(
     budget: Annotated[str, typer.Option(help="Time for everything.")] = "6m",
     study: Annotated[Path, typer.Option(help="Directory of the study.")] = Path("runs/demo"),
+    json_: Json = False,
 ) -> None:
-    """Search this machine on the shipped pictures, with a limit below what MobileNetV2 x0.5 needs here."""
+    """Search this machine on the shipped pictures, with a limit below what MobileNetV2 x0.5 needs here.
+
+    Example: nasfit demo --budget 10m
+    """
     from nasfit.cli.demo import run
 
-    run(seconds(budget), study)
+    run(seconds(budget), study, as_json=json_)
 
 
 @app.command()
@@ -499,7 +503,10 @@ def measure(
 
 @app.command()
 def devices(json_: Json = False) -> None:
-    """List this machine, the phones adb knows and the hosts of ~/.ssh/config, with what each still needs."""
+    """List this machine, the phones adb knows and the hosts of ~/.ssh/config, with what each still needs.
+
+    Example: nasfit devices --json
+    """
     from nasfit.cli.listing_devices import run
 
     run(as_json=json_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from nasfit.architecture import adapted, published
@@ -16,11 +17,12 @@ DATA, RESOLUTION, CLASSES = "fashion-mnist-small", 28, 10
 SHARE = 0.6
 
 
-def run(budget_s: float, path: Path) -> None:
+def run(budget_s: float, path: Path, *, as_json: bool) -> None:
     """Searches for a network that needs at most 60 % of what MobileNetV2 x0.5 takes on this machine."""
     target_ms = _known_target(path) or _target()
-    print(f"limit: {target_ms:g} ms, {SHARE:.0%} of what MobileNetV2 x0.5 takes on this machine")
-    run_search(Settings(data=DATA, target_ms=target_ms, budget_s=budget_s), path)
+    stream = sys.stderr if as_json else sys.stdout
+    print(f"limit: {target_ms:g} ms, {SHARE:.0%} of what MobileNetV2 x0.5 takes on this machine", file=stream)
+    run_search(Settings(data=DATA, target_ms=target_ms, budget_s=budget_s), path, as_json=as_json)
 
 
 def _known_target(path: Path) -> float | None:

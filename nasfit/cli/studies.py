@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,34 +43,39 @@ def list_studies(directory: Path, *, as_json: bool) -> None:
         print(f"{one['study']:<{width}}  {one['state']:<12}{numbers}   {told}")
 
 
-def export(path: Path, file: Path) -> None:
+def export(path: Path, file: Path, *, as_json: bool) -> None:
     """Writes a study's trials to a file and says so. Raises NasfitError."""
     with Study.open(path, read_only=True) as study:
         number = exported(study, file)
-    print(f"{number} trials in {file}")
+    _say({"trials": number, "file": str(file)}, f"{number} trials in {file}", as_json)
 
 
-def to_optuna(path: Path, storage: str, name: str | None) -> None:
+def to_optuna(path: Path, storage: str, name: str | None, *, as_json: bool) -> None:
     """Copies a study's trials into an Optuna storage and says so. Raises NasfitError."""
     name = name or path.absolute().name
     with Study.open(path, read_only=True) as study:
         number = copied_to_optuna(study, storage, name)
-    print(f"{number} trials in study {name!r} of {storage}")
+    _say({"trials": number, "name": name}, f"{number} trials in study {name!r} of {storage}", as_json)
 
 
-def merge(into: Path, studies: Sequence[Path]) -> None:
+def merge(into: Path, studies: Sequence[Path], *, as_json: bool) -> None:
     """Writes the merged study and says what came of it. Raises NasfitError."""
     done = merged(studies, into)
-    for note in done.notes:
-        print(f"note: {note}")
     left = f" ({done.left} that had not ended were left out)" if done.left else ""
-    print(f"{done.trials} trials of {len(studies)} studies in {into}{left}; their budgets and times are summed")
+    told = f"{done.trials} trials of {len(studies)} studies in {into}{left}; their budgets and times are summed"
+    lines = "\n".join([*(f"note: {note}" for note in done.notes), told])
+    _say({"study": str(into), **asdict(done)}, lines, as_json)
 
 
-def import_optuna(storage: str, name: str, into: Path, space: str) -> None:
+def import_optuna(storage: str, name: str, into: Path, space: str, *, as_json: bool) -> None:
     """Writes a study from Optuna's trials and says so. Raises NasfitError."""
     number = imported_from_optuna(storage, name, into, named_space(space))
-    print(f"{number} trials in {into}; search on from them with --warm-start {into}")
+    told = f"{number} trials in {into}; search on from them with --warm-start {into}"
+    _say({"trials": number, "study": str(into)}, told, as_json)
+
+
+def _say(facts: dict[str, Any], told: str, as_json: bool) -> None:
+    print(json.dumps(facts, indent=1) if as_json else told)
 
 
 def _studies(directory: Path) -> Iterator[Path]:

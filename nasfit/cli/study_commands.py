@@ -30,6 +30,7 @@ def list_studies(
 def export(
     study: Annotated[Path, typer.Argument(help="Directory of a study.")],
     file: Annotated[Path, typer.Argument(help="To write: .csv, .jsonl (with raw latencies) or .parquet.")],
+    json_: Json = False,
 ) -> None:
     """Write a study's trials for other tools. Works while it runs.
 
@@ -37,7 +38,7 @@ def export(
     """
     from nasfit.cli.studies import export as run
 
-    run(study, file)
+    run(study, file, as_json=json_)
 
 
 @studies.command("to-optuna")
@@ -45,6 +46,7 @@ def to_optuna(
     study: Annotated[Path, typer.Argument(help="Directory of a study.")],
     storage: Annotated[str, typer.Argument(help="Optuna's, such as sqlite:///optuna.db.")],
     name: Annotated[str | None, typer.Option(help="Of the Optuna study. Default: the directory's.")] = None,
+    json_: Json = False,
 ) -> None:
     """Copy a study's trials into an Optuna storage, for optuna-dashboard.
 
@@ -52,13 +54,14 @@ def to_optuna(
     """
     from nasfit.cli.studies import to_optuna as run
 
-    run(study, storage, name)
+    run(study, storage, name, as_json=json_)
 
 
 @studies.command()
 def merge(
     into: Annotated[Path, typer.Argument(help="Directory of the new study.")],
     studies: Annotated[list[Path], typer.Argument(help="Directories of two studies or more.")],
+    json_: Json = False,
 ) -> None:
     """Make one study of several that searched the same way: same data, device, limit, space, trial length.
 
@@ -66,7 +69,7 @@ def merge(
     """
     from nasfit.cli.studies import merge as run
 
-    run(into, studies)
+    run(into, studies, as_json=json_)
 
 
 @studies.command("import-optuna")
@@ -75,6 +78,7 @@ def import_optuna(
     name: Annotated[str, typer.Argument(help="Of the Optuna study.")],
     study: Annotated[Path, typer.Argument(help="Directory of the new study.")],
     space: Annotated[str, typer.Option(help="That its parameters d00, d01, ... are points of.")] = "mnasnet-lean",
+    json_: Json = False,
 ) -> None:
     """Make a study of an Optuna study's trials, to start a search from with --warm-start.
 
@@ -82,4 +86,4 @@ def import_optuna(
     """
     from nasfit.cli.studies import import_optuna as run
 
-    run(storage, name, study, space)
+    run(storage, name, study, space, as_json=json_)

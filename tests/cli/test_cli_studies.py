@@ -57,6 +57,7 @@ def test_a_study_lists_itself_and_an_empty_place_says_so(runs, tmp_path_factory)
 def test_export(runs):
     assert "2 trials in" in called("export", runs / "a", runs / "t.csv")
     assert (runs / "t.csv").read_text().startswith("number,")
+    assert json.loads(called("export", runs / "a", runs / "t.csv", "--json"))["trials"] == 2
     with pytest.raises(UnknownNameError, match="unknown format"):
         called("export", runs / "a", runs / "t.xls")
     with pytest.raises(StudyError, match="holds no study"):

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-slow check format clean
+.PHONY: help demo test test-slow check format dist release clean
 
 help:
 	@echo "make demo       set up, then search this machine for the network that fits (about 6 minutes)"
@@ -12,6 +12,8 @@ help:
 	@echo "make test-slow  the long tests"
 	@echo "make check      format, lint, types, floors and the fast tests"
 	@echo "make format     rewrite the code in the house's format"
+	@echo "make dist       build the wheel and use it from another directory"
+	@echo "make release VERSION=0.2.0    check, build, date the changelog, commit and tag"
 
 $(READY): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found; install Python 3.11 or newer, or name yours: make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -38,6 +40,14 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+dist: $(READY)
+	rm -rf build dist
+	$(BIN)/python -m build
+	$(BIN)/python tools/check_wheel.py dist/*.whl
+
+release: $(READY)
+	$(BIN)/python tools/release.py "$(VERSION)"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -20,8 +20,18 @@ from nasfit.architecture import Architecture, Block
 from nasfit.space import named_space
 
 Sampler = Callable[..., Iterator[Architecture]]
-
 Box = tuple[int, int, int, int]
+
+# What is made once for all who use it; they run in one process, so that it is made once.
+MADE_ONCE = ("finished", "postgres", "cluster")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps together what the processes of `make test` have to share: such fixtures, and the one server of adb."""
+    for item in items:
+        made = [name for name in MADE_ONCE if name in getattr(item, "fixturenames", ())]
+        if made or item.path.parent.name == "devices":
+            item.add_marker(pytest.mark.xdist_group(made[0] if made else "devices"))
 
 
 @pytest.fixture

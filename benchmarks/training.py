@@ -10,8 +10,8 @@ built from the parts it is built from. What differs: timm decays no biases, warm
 crops pictures of 28 px where nasfit crops them resized to 37. Both sides run at once, a core each: only accuracies are
 compared.
 
-With --study: the network that the study hands over and its baselines, each by `nasfit train` for --budget, one after
-another, then all files measured in one session.
+With --study: the network that the study hands over, by `nasfit train` for --budget, and its baselines over as many
+epochs, one after another, then all files measured in one session.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=0.5, help="of MnasNet-A1")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--study", type=Path, help="train its network beside published ones instead")
-    parser.add_argument("--budget", default="30m", help="of each of these trainings")
+    parser.add_argument(
+        "--budget", default="30m", help="of the training of its network; the others take as many epochs"
+    )
     parser.add_argument("--networks", nargs="*", help="of its result; default: the winner, a baseline a family")
     parser.add_argument("--recipe", default="quick", help="of these trainings")
     parser.add_argument("--keep", type=Path, help="directory of these trainings, to go on in")
@@ -109,17 +111,19 @@ def spread(values: list[float]) -> str:
 
 
 def beside_published(options: argparse.Namespace) -> dict[str, Any]:
-    """Accuracy, latency, parameters of networks of the study's result, each trained for the budget."""
+    """Accuracy, latency, parameters of networks of the study's result, trained over as many epochs each."""
     with Study.open(options.study, read_only=True) as study:
         result = Result.from_json(study.document("result"))
     contenders = {contender.name: contender for contender in result.contenders}
     found: dict[str, dict[str, Any]] = {}
     candidates: dict[str, Candidate] = {}
+    epochs: float | None = None
     with tempfile.TemporaryDirectory() as temporary:
         directory = options.keep or Path(temporary)
         for name in options.networks or chosen(result):
             out = directory / name.replace(" ", "-")
-            found[name] = fully_trained(options, contenders[name].architecture, out)
+            found[name] = fully_trained(options, contenders[name].architecture, out, epochs)
+            epochs = found[name]["epochs"]
             candidates[name] = Candidate((out / found[name]["files"]["tflite"]).read_bytes())
             print(f"{name}: {found[name]['test']['accuracy']:.2%}", flush=True)
         measured = measure(open_device("local"), candidates, timing=THOROUGH)
@@ -136,10 +140,16 @@ def beside_published(options: argparse.Namespace) -> dict[str, Any]:
     return {"networks": found}
 
 
-def fully_trained(options: argparse.Namespace, architecture: str, out: Path) -> dict[str, Any]:
-    """The result of one training."""
+def fully_trained(options: argparse.Namespace, architecture: str, out: Path, epochs: float | None) -> dict[str, Any]:
+    """The result of one training. epochs: None for as many as the budget allows."""
     settings = FullSettings(
-        options.data, architecture, is_fixed=True, recipe=options.recipe, budget_s=seconds(options.budget), device="cpu"
+        options.data,
+        architecture,
+        is_fixed=True,
+        recipe=options.recipe,
+        epochs=epochs,
+        budget_s=seconds(options.budget) if epochs is None else None,
+        device="cpu",
     )
     for event in run_full_training(settings, out):
         if isinstance(event, FullPlanned):

@@ -48,7 +48,7 @@ def test_random_points_of_the_space(points: Sampler) -> None:
     """Random weights carry errors on further than trained ones; beyond 0.3 the two have little in common."""
     found: dict[str, list[float]] = {name: [] for name in FORMATS}
     calibration, pictures = clothes(12, 1, 28), clothes(6, 1, 28, first=100)
-    for number, point in enumerate(points(30, seed=5)):
+    for number, point in enumerate(points(15, seed=5)):
         architecture = adapted(scaled(point, 0.25), resolution=28, channels=1, classes=10)
         torch.manual_seed(number)
         network = settled(build(architecture), number)

@@ -67,7 +67,7 @@ def rounding(network: nn.Module, pictures_BCHW: torch.Tensor) -> float:
 
 
 def test_random_points_of_the_spaces(points: Sampler) -> None:
-    found = chain.from_iterable(points(20, seed=1, space=space) for space in SPACES)
+    found = chain.from_iterable(points(8, seed=1, space=space) for space in SPACES)
     for number, point in enumerate(found):
         architecture, same_padding = varied(point, number)
         same_in_both(architecture, same_padding, number)

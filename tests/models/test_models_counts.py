@@ -20,7 +20,7 @@ def assert_counted(network: Architecture) -> None:
 
 def test_points_at_small_size(points):
     draw = random.Random(0)
-    for network in points(300, seed=10, space="mnasnet-7"):
+    for network in points(100, seed=10, space="mnasnet-7"):
         small = adapted(
             scaled(network, draw.choice((0.1, 0.2, 0.3))),
             resolution=draw.randint(24, 33),

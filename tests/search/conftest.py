@@ -42,6 +42,7 @@ BRIEF = Timing(min_rounds=11, max_rounds=11, span_s=0.0)
 @pytest.fixture(autouse=True)
 def brief_finale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasfit.search.delivery.THOROUGH", BRIEF)
+    monkeypatch.setattr("nasfit.search.detector_run.THOROUGH", BRIEF)
 
 
 @pytest.fixture(scope="session")

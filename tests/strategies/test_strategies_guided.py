@@ -131,6 +131,7 @@ def test_it_comes_within_1_percent_of_the_optimum_in_100_samples_and_others_do_n
         assert best_share(problem, goal, others) < 0.96
 
 
+@pytest.mark.slow
 def test_it_needs_nobody_to_name_the_blocks() -> None:
     shares = []
     # Of one search alone the end depends on the last digits that a processor computes.

@@ -96,5 +96,7 @@ def conclusion(directory: Path, result: dict[str, Any]) -> Iterator[str]:
     yield f"{result['parameters']:,} parameters, {result['madds']:,} multiply-adds"
     files = ", ".join(str(directory / name) for name in result["files"].values())
     yield f"files     {files}, {directory / result['weights']}"
+    if "card" in result:
+        yield f"card      {directory / result['card']}"
     yield f"latency   nasfit measure {directory / result['files']['tflite']}"
     yield f"curves    tensorboard --logdir {directory / 'tensorboard'}"

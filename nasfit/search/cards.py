@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nasfit.architecture import Architecture
 from nasfit.export import CardFile, CardLatency, ModelCard, model_card
@@ -45,6 +46,29 @@ def contender_card(
             latency=CardLatency(file, contender.latency_ms, contender.low_ms, contender.high_ms, conditions),
             weights=Path(contender.weights).name,
             remarks=contender.warnings,
+        )
+    )
+
+
+def training_card(
+    name: str, result: Mapping[str, Any], data: ClassificationData, crop: float, sizes: Mapping[str, int]
+) -> str:
+    """The card of a full training. result: as it is kept. data: as evaluation sees it. sizes: of its files, bytes."""
+    files = [(file, form, result["parity"][form]) for form, file in result["files"].items()]
+    return model_card(
+        ModelCard(
+            name=name,
+            architecture=Architecture.parse(result["architecture"]),
+            origin="Trained fully by nasfit.",
+            files=tuple(card_file(file, form, "fp32", sizes[file], parity) for file, form, parity in files),
+            mean=data.mean,
+            std=data.std,
+            crop=crop,
+            classes=data.classes,
+            data=f"{data.name}: {len(data.train):,} pictures, {len(data.classes):,} classes",
+            recipe=f"{result['recipe']}, {result['epochs']:.3g} epochs",
+            accuracies={f"{data.name}, {len(data.test):,} test pictures": result["test"]["accuracy"]},
+            weights=result["weights"],
         )
     )
 

@@ -15,6 +15,7 @@ import torch
 from nasfit.architecture import Architecture, count
 from nasfit.errors import StudyError, UsageError
 from nasfit.models import build
+from nasfit.search.cards import training_card
 from nasfit.search.events import Noted
 from nasfit.search.full_pictures import FullPictures, full_pictures
 from nasfit.search.full_settings import MAY_CHANGE, FullSettings
@@ -51,7 +52,7 @@ from nasfit.training import (
     start_from,
 )
 
-FACTS, RESULT, HISTORY = "training.json", "result.json", "history.json"
+FACTS, RESULT, HISTORY, CARD = "training.json", "result.json", "history.json", "model.md"
 # What of a time budget is left to the start, the test and the files.
 BUDGET_SHARE = 0.92
 FORMATS = ("tflite", "onnx")
@@ -244,13 +245,14 @@ def _finished(directory: Path, planned: FullPlanned, completed: Completed) -> di
     tested = metrics(module, data.test, data, planned.setting.device)
     module.cpu().eval()
     shown_BCHW = calibration_pictures(data)
-    files, parity = {}, {}
+    files, parity, sizes = {}, {}, {}
     for model_format in FORMATS:
         told = {"recipe": recipe.name, "crop": f"centre, {recipe.test_crop:g} of the shorter side"}
         content, parity[model_format] = shipped_file(
             module, str(architecture), data, shown_BCHW, model_format=model_format, told=told
         )
         files[model_format] = f"model.{model_format}"
+        sizes[files[model_format]] = len(content)
         _keep(directory, files[model_format], content)
     counts = count(Architecture.parse(str(architecture)))
     result = {
@@ -265,10 +267,13 @@ def _finished(directory: Path, planned: FullPlanned, completed: Completed) -> di
         "files": files,
         "parity": parity,
         "weights": BEST,
+        "card": CARD,
         "device": str(planned.setting.device),
         "precision": planned.setting.precision,
         "versions": versions(),
     }
+    card = training_card(directory.absolute().name, result, data, recipe.test_crop, sizes)
+    _keep(directory, CARD, card.encode())
     _write(directory, HISTORY, list(completed.history))
     _write(directory, RESULT, result)
     return result

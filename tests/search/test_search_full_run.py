@@ -73,6 +73,9 @@ def test_from_pictures_to_tested_files(settings: FullSettings, tmp_path: Path) -
         assert (weights.metadata()["mean"], weights.metadata()["std"]) == (told["mean"], told["std"])
     assert len(json.loads((tmp_path / "history.json").read_text())) == 12
     assert list((tmp_path / "tensorboard").iterdir())
+    card = (tmp_path / found["card"]).read_text()
+    assert "18 test pictures" in card and f"| {100 * found['test']['accuracy']:.2f} % |" in card
+    assert all(f"| {name} |" in card for name in found["files"].values())
     facts = json.loads((tmp_path / "training.json").read_text())
     assert facts["classes"] == ["blue", "green", "red"] and facts["recipe"]["name"] == "quick"
     again = run(replace(settings, epochs=12), tmp_path)

@@ -286,7 +286,13 @@ def train_detector(
 def search_detector(
     data: Annotated[str, typer.Argument(help="Folder of Pascal VOC annotations or COCO files, or one COCO .json.")],
     target_ms: Annotated[float, typer.Option(help="Limit on the detector's latency, ms.")],
-    trials: Annotated[int, typer.Option(help="Detectors tried; the same command with more goes on.")] = 40,
+    trials: Annotated[
+        int | None, typer.Option(help="Detectors tried. Default: by --budget, without one 40; more goes on.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Time: half to search, half to train the winner. Default: search alone."),
+    ] = None,
     proxy_epochs: Annotated[float, typer.Option(help="Length of a trial's training.")] = 4.0,
     weights: Annotated[
         Path | None, typer.Option(help="Backbones inherit from this network of the space, .safetensors.")
@@ -304,7 +310,7 @@ def search_detector(
 ) -> None:
     """Search for the detector that fits a device: mAP for accuracy, the detector's own latency for latency.
 
-    Example: nasfit search-detector ./cards --target-ms 20 --weights runs/first/models/found-1.safetensors
+    Example: nasfit search-detector ./cards --target-ms 20 --budget 2h
     """
     from nasfit.cli.detector_searching import run
     from nasfit.search.detector_search import DetectorSearchSettings
@@ -313,6 +319,7 @@ def search_detector(
         data=data,
         target_ms=target_ms,
         trials=trials,
+        budget_s=None if budget is None else seconds(budget),
         proxy_epochs=proxy_epochs,
         weights=None if weights is None else str(weights),
         space=space,

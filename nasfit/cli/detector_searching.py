@@ -1,4 +1,4 @@
-"""`nasfit search-detector`: shows its trials as they come, then the front and how to train its winner."""
+"""`nasfit search-detector`: shows its trials as they come, then the front, then its winner."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from nasfit.architecture import Architecture
+from nasfit.cli.detector_training import lines, trained
 from nasfit.cli.progress import LOG
 from nasfit.cli.searching import file_name, interruptible
 from nasfit.devices import open_device
-from nasfit.search.detector_search import DetectorSearch, DetectorSearchSettings, search_detectors
+from nasfit.search.detector_run import DetectorResult
+from nasfit.search.detector_search import WINNER, DetectorSearch, DetectorSearchSettings, search_detectors
+from nasfit.search.detector_winner import winner_settings
 
 
 def run(settings: DetectorSearchSettings, study: Path | None, *, device: str, engine: str, as_json: bool) -> None:
-    """Searches, or goes on; prints the front. Exit code 130 when interrupted, with how to go on."""
+    """Searches, or goes on; prints the front, and with a budget trains the winner and prints what it is worth.
+
+    Exit code 130 when interrupted, with how to go on.
+    """
     path = study or Path("runs") / f"detector-{file_name(settings.data)}-{settings.target_ms:g}ms-seed{settings.seed}"
     handler = logging.StreamHandler()
     LOG.addHandler(handler)
@@ -28,16 +34,32 @@ def run(settings: DetectorSearchSettings, study: Path | None, *, device: str, en
             )
     finally:
         LOG.removeHandler(handler)
+    if not as_json:
+        _print_front(searched, settings)
+    winner: DetectorResult | None = None
+    if settings.budget_s is not None and searched.best is not None:
+        asked = winner_settings(settings, searched.best, path, device=device, engine=engine)
+        with interruptible("checkpoint"):
+            last = trained(asked, path / WINNER, cache=path.parent / "data")
+        assert isinstance(last, DetectorResult), "a whole training has a result"
+        winner = last
     if as_json:
-        print(json.dumps(_document(searched, settings, path), indent=1))
-        return
+        told = None if winner is None else winner.as_json()
+        print(json.dumps({**_document(searched, settings, path), "winner": told}, indent=1, ensure_ascii=False))
+    elif winner is not None:
+        print()
+        for line in lines(winner, path / WINNER):
+            print(line)
+
+
+def _print_front(searched: DetectorSearch, settings: DetectorSearchSettings) -> None:
     print(f"{len(searched.found.trials)} trials, {searched.trained} trained")
     print(f"{'trial':>6}{'mAP':>10}{'ms':>9}   front (validation mAP after the short training)")
     for trial in searched.found.front:
         print(f"{trial.number:>6}{100 * (trial.accuracy or 0.0):>8.2f} %{trial.latency_ms:>9.3g}")
     if searched.best is None:
         print(f"no detector within {settings.target_ms:g} ms was trained; raise --target-ms, or lower --width")
-    else:
+    elif settings.budget_s is None:
         print(f"\nto train the best within {settings.target_ms:g} ms:\n  {_command(searched.best, settings)}")
 
 

@@ -30,33 +30,36 @@ class Backbone:
 def run(settings: DetectorSettings, out: Path | None, name: str, *, only_plan: bool, as_json: bool) -> None:
     """Trains, or goes on; prints the result, or the plan alone. Exit code 130 when interrupted, with how to go on."""
     directory = out or Path("runs") / f"{name}-on-{file_name(settings.data)}-{settings.resolution}px"
+    with interruptible("checkpoint"):
+        last = trained(settings, directory, cache=directory.parent / "data", only_plan=only_plan)
+    if as_json:
+        told = last.as_json() if isinstance(last, DetectorResult) else {"plan": _plan(last)}
+        print(json.dumps({"out": str(directory), **told}, indent=1, ensure_ascii=False))
+    elif isinstance(last, DetectorResult):
+        for line in lines(last, directory):
+            print(line)
+
+
+def trained(
+    settings: DetectorSettings, directory: Path, *, cache: Path, only_plan: bool = False
+) -> DetectorResult | DetectorReady:
+    """Trains, or goes on, and shows it; what came of it, or with only_plan what would. Raises as `train_detector`."""
     device = None if settings.engine is None else open_device(settings.device, engine=settings.engine)
-    plan: dict[str, float | None] = {}
-    result = None
-    with interruptible("checkpoint"), DetectorView() as view:
+    last: DetectorResult | DetectorReady | None = None
+    with DetectorView() as view:
         events = train_detector(
-            settings,
-            directory,
-            cache=directory.parent / "data",
-            device=device,
-            decoding=view.decoded,
-            only_plan=only_plan,
+            settings, directory, cache=cache, device=device, decoding=view.decoded, only_plan=only_plan
         )
         for event in events:
             view.show(event)
-            if isinstance(event, DetectorReady):
-                plan = {"epochs": event.epochs, "steps": event.steps, "seconds": event.seconds}
-            if isinstance(event, DetectorResult):
-                result = event
-    if result is None:
-        if as_json:
-            print(json.dumps({"out": str(directory), "plan": plan}, indent=1))
-        return
-    if as_json:
-        print(json.dumps({"out": str(directory), **result.as_json()}, indent=1, ensure_ascii=False))
-        return
-    for line in _lines(result, directory):
-        print(line)
+            if isinstance(event, DetectorReady | DetectorResult):
+                last = event
+    assert last is not None, "there is a plan at least"
+    return last
+
+
+def _plan(ready: DetectorReady) -> dict[str, float | None]:
+    return {"epochs": ready.epochs, "steps": ready.steps, "seconds": ready.seconds}
 
 
 def backbone_of(text: str, width: float | None) -> Backbone:
@@ -83,7 +86,8 @@ def with_backbone(settings: DetectorSettings, found: Backbone) -> DetectorSettin
     return settings if settings.weights else replace(settings, weights=found.weights)
 
 
-def _lines(result: DetectorResult, directory: Path) -> Iterator[str]:
+def lines(result: DetectorResult, directory: Path) -> Iterator[str]:
+    """A result for people."""
     yield f"{'':<12}{'mAP':>9}{'at 0.5':>9}{'at 0.75':>9}{'small':>9}{'medium':>9}{'large':>9}"
     for part, scores in (("validation", result.validation), ("test", result.test)):
         values = (scores.map, scores.map_50, scores.map_75, scores.small, scores.medium, scores.large)

@@ -6,6 +6,10 @@ The strategies, the study and its resumption are those of every search; a trial 
 from __future__ import annotations
 
 import logging
+import math
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,14 +22,15 @@ from nasfit.devices import Device
 from nasfit.errors import UsageError
 from nasfit.export import RMS_TOLERANCE, detector_to_tflite, export_model
 from nasfit.latency import Candidate, Check, Measurement, measure
-from nasfit.models import build, build_detector, decoded, read_tensors
+from nasfit.models import Network, build, build_detector, decoded, read_tensors
 from nasfit.objective import Reward
+from nasfit.search.detector_settings import PLAN
 from nasfit.search.patience import until_back
 from nasfit.search.table import TableSearch, search_table
 from nasfit.space import DEFAULT_SPACE, Tokens, named_space
 from nasfit.tasks import DetectionData, load_detection, require_coco_eval
 from nasfit.training import best_device
-from nasfit.training.detector_training import DetectionRecipe, Normalisation, Weights, detector_training
+from nasfit.training.detector_training import DetectionRecipe, Normalisation, detector_training
 from nasfit.training.full_training import full_training
 from nasfit.training.memory import keep_memory
 from nasfit.training.starting import start_from
@@ -34,11 +39,18 @@ from nasfit.training.training_events import Completed
 LOG = logging.getLogger("nasfit.search")
 # As in every search: what is slower by more than this is not trained.
 PRUNED_ABOVE = 1.1
+TRIALS = 40
+# Of a budget; the rest trains the winner, in a directory of this name in the study's.
+SEARCH_SHARE = 0.5
+WINNER = "winner"
 
 
 @dataclass(frozen=True)
 class DetectorSearchSettings:
-    """target_ms: limit on the latency of the detector. trials: points tried. proxy_epochs: of a trial's training.
+    """target_ms: limit on the latency of the detector. proxy_epochs: of a trial's training.
+
+    trials: points tried; None for as many as half of the budget allows, or without one for `TRIALS`. budget_s: of this
+    run, search and training of the winner; None to search alone.
 
     weights: file of a classification network of the same space, from which each trial's backbone inherits what it can;
     None: backbones start fresh. width: multiplier of the space, 0 to 1 and above. resolution: of the input, px.
@@ -46,7 +58,8 @@ class DetectorSearchSettings:
 
     data: str
     target_ms: float
-    trials: int = 40
+    trials: int | None = None
+    budget_s: float | None = None
     proxy_epochs: float = 4.0
     weights: str | None = None
     space: str = DEFAULT_SPACE
@@ -60,11 +73,12 @@ class DetectorSearchSettings:
         for option, value in (
             ("--target-ms", self.target_ms),
             ("--trials", self.trials),
+            ("--budget", self.budget_s),
             ("--proxy-epochs", self.proxy_epochs),
             ("--width", self.width),
             ("--batch", self.batch),
         ):
-            if not value > 0:
+            if value is not None and not value > 0:
                 raise UsageError(f"{option} is {value:g}; it must be above 0")
 
 
@@ -81,15 +95,25 @@ class DetectorSearch:
         return len(self.found.complete)
 
 
-def search_detectors(settings: DetectorSearchSettings, study: Path, *, kept: Path, device: Device) -> DetectorSearch:
-    """Searches for `settings.trials` trials, or goes on in `study`. kept: where decoded pictures are.
+def search_detectors(
+    settings: DetectorSearchSettings,
+    study: Path,
+    *,
+    kept: Path,
+    device: Device,
+    clock: Callable[[], float] = time.monotonic,
+) -> DetectorSearch:
+    """Searches for trials, budget or both, or goes on in `study`. kept: where decoded pictures are.
 
-    A candidate's latency is measured before it is chosen; one beyond the limit is PRUNED without a training. Each
-    trial's mean average precision is of the validation pictures, after a training whose seed is the search's. Raises
-    DataError, StudyError, UsageError, DeviceError, MissingExtraError, TrainingError.
+    Once the winner's training has begun, nothing more is tried. A candidate's latency is measured before it is chosen;
+    one beyond the limit is PRUNED without a training. Each trial's mean average precision is of the validation
+    pictures, after a training whose seed is the search's. Raises DataError, StudyError, UsageError, DeviceError,
+    MissingExtraError, TrainingError.
     """
     require_coco_eval()
     keep_memory()
+    kept_by_winner = study / WINNER / PLAN
+    until = math.inf if settings.budget_s is None else clock() + SEARCH_SHARE * settings.budget_s
     space = named_space(settings.space)
     data = load_detection(settings.data, cache=kept, resolution=settings.resolution, seed=settings.seed)
 
@@ -112,14 +136,16 @@ def search_detectors(settings: DetectorSearchSettings, study: Path, *, kept: Pat
         space.option_counts,
         evaluate,
         goal=Reward("soft", settings.target_ms),
-        samples=settings.trials,
+        samples=settings.trials or (TRIALS if settings.budget_s is None else sys.maxsize),
         strategy=settings.strategy,
         latency=latency_ms,
         groups=space.groups,
         seed=settings.seed,
-        batch=min(10, settings.trials),
+        # What is trained is stored before anything else is.
+        batch=1,
         study=study,
-        question={**asdict(settings), "trials": None, "pictures": data.fingerprint},
+        question={**asdict(settings), "trials": None, "budget_s": None, "pictures": data.fingerprint},
+        is_over=lambda: clock() >= until or kept_by_winner.exists(),
     )
     best = found.best_under(settings.target_ms)
     return DetectorSearch(found, None if best is None else space.decode(best.tokens, settings.width))
@@ -155,15 +181,15 @@ def detector_candidate(detector: Detector, model_format: str) -> Candidate:
 def proxy_precision(detector: Detector, data: DetectionData, settings: DetectorSearchSettings) -> float:
     """mAP on the validation pictures at the end of a short training, 0 to 1. Raises TrainingError, UsageError."""
     recipe = DetectionRecipe(epochs=settings.proxy_epochs, batch=settings.batch)
-    weights, normalisation = _inherited(detector, settings)
+    parent = inherited_backbone(detector, settings)
     training = detector_training(
         detector,
         data,
         recipe,
         seed=settings.seed,
         device=best_device(),
-        normalisation=normalisation,
-        backbone=weights,
+        normalisation=Normalisation() if parent is None else parent.normalisation,
+        backbone=None if parent is None else dict(parent.network.state_dict()),
         is_one_look=True,
     )
     last = None
@@ -174,10 +200,21 @@ def proxy_precision(detector: Detector, data: DetectionData, settings: DetectorS
     return float(last.best["map"])
 
 
-def _inherited(detector: Detector, settings: DetectorSearchSettings) -> tuple[Weights | None, Normalisation]:
-    """What a backbone takes over from the trained network of the settings."""
+@dataclass(frozen=True)
+class InheritedBackbone:
+    """network: a classification network like the detector's backbone. normalisation: that its weights are used to."""
+
+    network: Network
+    normalisation: Normalisation
+
+
+def inherited_backbone(detector: Detector, settings: DetectorSearchSettings) -> InheritedBackbone | None:
+    """What a backbone takes over from the trained network of the settings; None without one.
+
+    Raises WeightsError, UsageError for a file of no network that it could inherit from.
+    """
     if settings.weights is None:
-        return None, Normalisation()
+        return None
     file = Path(settings.weights)
     _, told = read_tensors(file)
     parent = Architecture.parse(told["architecture"]) if "architecture" in told else detector.backbone
@@ -189,7 +226,7 @@ def _inherited(detector: Detector, settings: DetectorSearchSettings) -> tuple[We
     )
     network = build(kin)
     start_from(network, file)
-    return dict(network.state_dict()), Normalisation.told(told)
+    return InheritedBackbone(network, Normalisation.told(told))
 
 
 def _told(precision: float, needed_ms: float, excess: float) -> str:

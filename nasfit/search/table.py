@@ -63,6 +63,7 @@ def search_table(
     batch: int = 10,
     study: Path | str | None = None,
     question: Mapping[str, Any] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> TableSearch:
     """Proposes points of a space, evaluates them, and learns, until `samples` points have been tried.
 
@@ -72,7 +73,8 @@ def search_table(
     that serves every limit between two latencies. latency: of a point, where it can be known before the point is
     evaluated, as in a search on a device; `guided` then asks for many. groups: decisions of each block in reading
     order, where known. batch: points proposed at once. study: directory that keeps the trials; the same call goes on
-    there. question: JSON values that say what `evaluate` answers; a study goes on with the same ones only.
+    there. question: JSON values that say what `evaluate` answers; a study goes on with the same ones only. is_over:
+    asked before points are proposed; True ends the search early.
 
     Raises UsageError, UnknownNameError, and StudyError where the study is of another search or every point of the first
     batch fails.
@@ -104,7 +106,7 @@ def search_table(
         )
         for told in kept.batches():
             proposer.tell([table.outcome(trial) for trial in told])
-        table.run(proposer, samples, batch)
+        table.run(proposer, samples, batch, is_over)
         return TableSearch(tuple(kept.trials()), len(kept.lookups.all()))
 
 
@@ -116,12 +118,14 @@ class _Table:
         self._known = {t.tokens: t for t in study.trials() if t.state is not TrialState.RUNNING}
         self._excess = {t.tokens: study.measurements[t.measurement]["excess"] for t in study.trials() if t.measurement}
 
-    def run(self, strategy: Strategy, samples: int, batch: int) -> None:
+    def run(self, strategy: Strategy, samples: int, batch: int, is_over: Callable[[], bool]) -> None:
         """Ends early where every point of the space has been tried."""
         study = self._study
         waiting = study.running()
         while waiting or (len(study.trials()) < samples and len(self._known) < self._size):
             if not waiting:
+                if is_over():
+                    return
                 points = strategy.ask(min(batch, samples - len(study.trials())))
                 waiting = study.propose([Proposal(point, " ".join(map(str, point)), seed=0) for point in points])
             finished = study.finish([self._finished(trial) for trial in waiting])

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
 from nasfit.architecture import Architecture
 from nasfit.errors import ArchitectureError, UsageError
-from nasfit.models import Network, build, inherited
+from nasfit.models import Network, build, inherited, read_tensors
 
 
 def start_from(network: Network, file: Path) -> float:
@@ -42,12 +40,10 @@ def _with_fresh_classes(
 
 
 def _read(file: Path) -> tuple[Architecture, dict[str, Tensor]]:
-    wanted = "start from a .safetensors file that nasfit wrote"
-    try:
-        with safe_open(file, "pt") as opened:
-            text = (opened.metadata() or {}).get("architecture")
-            if text is None:
-                raise UsageError(f"{str(file)!r} does not say of which architecture its weights are; {wanted}")
-            return Architecture.parse(text), load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise UsageError(f"cannot read weights from {str(file)!r}: {error}; {wanted}") from error
+    tensors, told = read_tensors(file)
+    if "architecture" not in told:
+        raise UsageError(
+            f"{str(file)!r} does not say of which architecture its weights are; start from a .safetensors file that "
+            "nasfit wrote"
+        )
+    return Architecture.parse(told["architecture"]), tensors

@@ -54,6 +54,21 @@ def test_a_plan_is_told_and_nothing_kept(run: Run, cards: Path, tmp_path: Path) 
     assert not list(out.glob("*"))
 
 
+@pytest.mark.slow
+def test_a_search_with_a_budget_hands_over_a_trained_detector(run: Run, cards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "study"
+    options = "--target-ms 50 --trials 2 --budget 8s --proxy-epochs 1 --resolution 64 --width 0.25 --batch 4"
+    asked = ["search-detector", cards, *options.split(), "--study", out]
+    code, text, _ = run(*asked)
+    assert code == 0
+    assert " trained\n" in text and "test mAP by class: card" in text and "latency   " in text
+    code, text, _ = run(*asked, "--json")
+    document = json.loads(text)
+    assert code == 0 and 1 <= document["trials"] <= 2
+    assert document["winner"]["latency"]["latency_ms"] > 0
+    assert (out / "winner" / document["winner"]["files"]["tflite"]).is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

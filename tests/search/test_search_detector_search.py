@@ -13,12 +13,21 @@ from safetensors.torch import save_file
 from nasfit.architecture import Detector, adapted, detector_on
 from nasfit.devices import open_device
 from nasfit.errors import StudyError, UsageError
-from nasfit.models import build
+from nasfit.models import build, load_network, save_network
 from nasfit.search import detector_search
-from nasfit.search.detector_search import DetectorSearchSettings, measured_ms, proxy_precision, search_detectors
+from nasfit.search.detector_search import (
+    DetectorSearchSettings,
+    inherited_backbone,
+    measured_ms,
+    proxy_precision,
+    search_detectors,
+)
+from nasfit.search.detector_settings import DetectorPlan, keep_plan
+from nasfit.search.detector_winner import winner_settings
 from nasfit.space import named_space
 from nasfit.study import TrialState
 from nasfit.tasks import load_detection
+from nasfit.training.backbone_file import backbone_weights
 
 
 @pytest.fixture
@@ -86,10 +95,35 @@ def test_a_trial_trains_and_measures_a_detector_that_inherits(pictures: Path, tm
     data = load_detection(pictures, cache=tmp_path / "data", resolution=64)
     asked = settings(pictures, weights=str(tmp_path / "weights.safetensors"))
     detector = detector_on(smallest, classes=1, resolution=64)
-    inherited, _ = detector_search._inherited(detector, asked)
-    assert inherited is not None and torch.equal(inherited["head.0.weight"], trained["head.0.weight"])
+    inherited = inherited_backbone(detector, asked)
+    assert inherited is not None
+    assert torch.equal(inherited.network.state_dict()["head.0.weight"], trained["head.0.weight"])
     assert 0 <= proxy_precision(detector, data, replace(asked, proxy_epochs=2)) <= 1
     assert measured_ms(detector, open_device("local")) > 0
+
+
+def test_a_budget_ends_the_search_and_the_winner_starts_from_what_it_inherits(
+    pictures: Path, tmp_path: Path, quick: list[Detector]
+) -> None:
+    space = named_space("mnasnet-lean")
+    parent = adapted(space.decode([0] * len(space.option_counts), 0.25), resolution=32, channels=3, classes=10)
+    torch.manual_seed(1)
+    save_network(build(parent), tmp_path / "weights.safetensors")
+    seconds = iter([0.0, *[1.0] * 5, *[50.0] * 10])
+    asked = settings(pictures, trials=None, budget_s=100.0, weights=str(tmp_path / "weights.safetensors"))
+    where = {"kept": tmp_path / "data", "device": open_device("local")}
+    searched = search_detectors(asked, tmp_path / "study", **where, clock=lambda: next(seconds))
+    assert len(searched.found.trials) == 5 and searched.best is not None
+    winner = winner_settings(asked, searched.best, tmp_path / "study", device="local", engine="litert")
+    assert (winner.budget_s, winner.architecture) == (50.0, str(searched.best))
+    data = load_detection(pictures, cache=tmp_path / "data", resolution=64)
+    detector = detector_on(searched.best, classes=1, resolution=64)
+    weights, _ = backbone_weights(Path(winner.weights or ""), detector)
+    trained, _ = load_network(tmp_path / "weights.safetensors")
+    assert torch.equal(weights["stem.0.weight"], trained.state_dict()["stem.0.weight"])
+    keep_plan(tmp_path / "study" / "winner", winner, DetectorPlan(str(detector), 1.0, data.fingerprint))
+    again = search_detectors(asked, tmp_path / "study", **where)
+    assert again.found.trials == searched.found.trials
 
 
 def test_settings_must_be_above_zero(pictures: Path) -> None:

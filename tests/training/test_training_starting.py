@@ -75,7 +75,7 @@ def test_weights_are_written_whole_or_not_at_all(job: TrainingJob, monkeypatch: 
 
 def test_a_file_that_cannot_be_inherited_from_says_why(tmp_path: Path) -> None:
     network, file = build(PARENT), tmp_path / "weights.safetensors"
-    with pytest.raises(UsageError, match=r"cannot read weights from '.*none.safetensors': .*start from"):
+    with pytest.raises(UsageError, match=r"there is no file '.*none.safetensors'"):
         start_from(network, tmp_path / "none.safetensors")
     file.write_bytes(b"no weights")
     with pytest.raises(UsageError, match="cannot read weights"):

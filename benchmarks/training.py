@@ -27,7 +27,7 @@ from typing import Any
 from facts import document
 from training_sides import Job, timm_version, trained
 
-from nasfit.architecture import adapted, published
+from nasfit.architecture import Architecture, adapted, published
 from nasfit.cli.quantities import seconds
 from nasfit.devices import open_device
 from nasfit.errors import TrialFailure
@@ -122,7 +122,7 @@ def beside_published(options: argparse.Namespace) -> dict[str, Any]:
         directory = options.keep or Path(temporary)
         for name in options.networks or chosen(result):
             out = directory / name.replace(" ", "-")
-            found[name] = fully_trained(options, contenders[name].architecture, out, epochs)
+            found[name] = fully_trained(options, architecture_of(contenders[name]), out, epochs)
             epochs = found[name]["epochs"]
             candidates[name] = Candidate((out / found[name]["files"]["tflite"]).read_bytes())
             print(f"{name}: {found[name]['test']['accuracy']:.2%}", flush=True)
@@ -157,6 +157,22 @@ def fully_trained(options: argparse.Namespace, architecture: str, out: Path, epo
         elif isinstance(event, FullFinished):
             return event.result
     raise AssertionError("a training ends")
+
+
+def architecture_of(contender: Contender) -> str:
+    """Text form: of what was found as it is, of a published network as it is defined today."""
+    if contender.origin == "found":
+        return contender.architecture
+    name, width, *early = contender.name.split(" ")
+    own = Architecture.parse(contender.architecture)
+    fitted = adapted(
+        published(name, float(width.removeprefix("x"))),
+        resolution=own.resolution,
+        channels=own.channels,
+        classes=own.classes,
+        strides="early" if early else "late",
+    )
+    return str(fitted)
 
 
 def chosen(result: Result) -> list[str]:

@@ -108,4 +108,4 @@ def _toml(value: Any) -> str:
     # Strings, numbers, booleans and lists of them are written alike in JSON and TOML.
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(str(value) if isinstance(value, Path) else value)
+    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)

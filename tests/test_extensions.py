@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,9 @@ Add = Callable[..., None]
 
 
 @pytest.fixture
-def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Add:
-    """add(module's text, group=..., package=..., NAME=REFERENCE): a package that adds parts, importable at once."""
-
-    def added(text: str, *, group: str = "nasfit.strategies", package: str = "other-parts", **parts: str) -> None:
-        site = tmp_path / package
-        module = package.replace("-", "_")
-        put_package(site, package, {group: parts}, {f"{module}.py": text})
-        monkeypatch.syspath_prepend(site)
-        request.addfinalizer(lambda: sys.modules.pop(module, None))
-
-    return added
+def add(add_package: Add) -> Add:
+    """Strategies, where no other group is named."""
+    return partial(add_package, group="nasfit.strategies")
 
 
 def test_a_part_is_known_by_name_and_imported_when_asked_for(add: Add) -> None:
@@ -88,7 +81,7 @@ def test_a_broken_part_is_one_message_and_hides_no_other(add: Add, text: str, re
 
 def test_a_name_of_nasfits_own_is_refused_and_the_others_go_on(add: Add) -> None:
     add(PART, evolution="other_parts:Part")
-    with pytest.raises(ExtensionError, match="package other-parts .* has the name of one that nasfit has itself"):
+    with pytest.raises(ExtensionError, match=r"package other-parts .* has the name of one that nasfit has itself"):
         make_strategy("evolution", (2, 3), seed=0)
     assert len(make_strategy("random", (2, 3), seed=0).ask(2)) == 2
 
@@ -96,7 +89,7 @@ def test_a_name_of_nasfits_own_is_refused_and_the_others_go_on(add: Add) -> None
 def test_two_packages_with_one_name_are_refused(add: Add) -> None:
     add(PART, mine="other_parts:Part")
     add(PART, package="more-parts", mine="more_parts:Part")
-    with pytest.raises(ExtensionError, match="package more-parts .* and .* package other-parts .* have one name"):
+    with pytest.raises(ExtensionError, match=r"package more-parts .* and .* package other-parts .* have one name"):
         make_strategy("mine", (2, 3), seed=0)
 
 
@@ -133,7 +126,9 @@ def test_devices_tasks_and_engines_are_asked_for_likewise(add: Add) -> None:
         find("tabel")
     with pytest.raises(DataError, match="known names: fashion-mnist, fashion-mnist-small, table"):
         find("nowhere")
-    with pytest.raises(ExtensionError, match=r"engine 'tiny' of package an-engine .* must be a nasfit\.devices\.Engine"):
+    with pytest.raises(
+        ExtensionError, match=r"engine 'tiny' of package an-engine .* must be a nasfit\.devices\.Engine"
+    ):
         engine_named("tiny")
     with pytest.raises(UnknownNameError, match="did you mean 'tiny'"):
         Settings("pictures", 1.0, engine="tinny")

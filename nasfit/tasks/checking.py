@@ -85,6 +85,8 @@ def _check_streaming(source: Source, streams: bool, data: ClassificationData, fo
         load_source(source, wanted, cache=folder)
     except UsageError:
         return
+    except NasfitError:
+        pass  # it went on without, and what it wrote does not open
     raise DataError(f"{_NAMED}UsageError where pictures are to be brought one by one, since nature().streams is False")
 
 

@@ -32,6 +32,7 @@ _HOMES = {
     "build_detector": "nasfit.models",
     "check_device": "nasfit.devices",
     "check_engine": "nasfit.checks",
+    "check_store": "nasfit.study",
     "check_strategy": "nasfit.strategies",
     "check_task": "nasfit.tasks",
     "count": "nasfit.architecture",

@@ -14,7 +14,7 @@ from extension_packages import put_page
 import nasfit
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
-PARTS = ("strategy", "device", "task", "engine")
+PARTS = ("strategy", "device", "task", "store", pytest.param("engine", marks=pytest.mark.slow))
 COMMAND = "from nasfit.cli import main; main()"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -59,11 +59,13 @@ def check_store(address: str) -> None:
 def _check_making(address: str) -> None:
     store = store_at(address, f"nasfit_check_{secrets.token_hex(6)}")
     again = store_at(store.address, "another_name")
-    _require(again.address == store.address, "an address that makes the same store again, whatever the study's name")
+    same = "an address that makes the same store again, whatever the study's name"
+    _require(again.address == store.address, same)
     _require(not store.exists(), "exists() is False before create()")
     _require_raises(StudyError, "open() of a study that is not there", lambda: _closed(store.open("read")))
     store.create(_SETTINGS, _NOW)
-    _require(store.exists() and again.exists(), "exists() is True after create()")
+    _require(store.exists(), "exists() is True after create()")
+    _require(again.exists(), same)
     _require_raises(StudyError, "create() of a study that is there", lambda: store.create({}, _NOW))
     with _opened(store, "drive") as engine:
         dialect = engine.dialect.name

@@ -63,7 +63,7 @@ def test_a_store_like_the_how_tos_keeps_the_contract(spoilt: Callable[[str], str
         ("driven = lambda self, _: False", r"driven\(\) is True while a driver"),
         ("driven = lambda self, _: True", r"driven\(\) is False once the driver has disposed"),
         (
-            "address = property(lambda self: 'spoilt:/elsewhere', lambda self, _: None)",
+            "address = property(lambda self: f'spoilt:{self._folder.parent}', lambda self, _: None)",
             "an address that makes the same",
         ),
     ],
@@ -89,7 +89,7 @@ def test_a_study_finds_its_store_again(spoilt: Callable[[str], str], tmp_path: P
 
 def test_a_wrong_address_is_told_with_the_kinds_of_packages(spoilt: Callable[[str], str], tmp_path: Path) -> None:
     spoilt("pass")
-    with pytest.raises(UsageError, match="give postgresql://user@host/database, or an address of spoilt"):
+    with pytest.raises(UsageError, match="give postgresql://user@host/database, or an address of scratch, spoilt"):
         Study.create(tmp_path / "a", {}, store="mysql://host/db")
     with pytest.raises(UsageError, match="give scratch:DIRECTORY with a whole path"):
         Study.create(tmp_path / "a", {}, store="spoilt:here")

@@ -1,20 +1,24 @@
-"""Search this machine on the shipped pictures, from Python. Takes the seconds given as argument (default 360)."""
+"""Search this machine on the shipped pictures, from Python: [SECONDS [LIMIT_MS [STUDY]]], by default 360 and 0.5."""
 
 import sys
-from pathlib import Path
 
-from nasfit.search import Finished, Settings, TrialFinished, run_search
+import nasfit
+from nasfit.search import Event, TrialFinished
 
-settings = Settings(
-    data="fashion-mnist-small",
-    target_ms=float(sys.argv[2]) if len(sys.argv) > 2 else 0.5,
-    budget_s=float(sys.argv[1]) if len(sys.argv) > 1 else 360.0,
-)
-study = Path(sys.argv[3]) if len(sys.argv) > 3 else Path("runs/example")
+seconds, limit_ms, directory = [*sys.argv[1:], *("360", "0.5", "runs/example")[len(sys.argv) - 1 :]]
 
-for event in run_search(settings, study):
+
+def show(event: Event) -> None:
+    """Says what is best so far."""
     if isinstance(event, TrialFinished) and event.best:
         print(f"trial {event.trial.number}: best {event.best.accuracy:.3f} at {event.best.latency_ms:.3f} ms")
-    if isinstance(event, Finished) and event.result.best is not None:
-        best = event.result.contenders[event.result.best]
-        print(f"{best.accuracy:.3f} on the test set at {best.latency_ms:.3f} ms: {study / best.file}")
+
+
+study = nasfit.search(
+    "fashion-mnist-small", target_ms=float(limit_ms), budget=float(seconds), study=directory, listen=show
+)
+best = study.best()
+print(f"{best.accuracy:.3f} on the test set at {best.latency_ms:.3f} ms: {study.files(best)['measured']}")
+model = study.load(best)
+weights = sum(weight.numel() for weight in model.parameters())
+print(f"a torch module of {weights:,} weights for {len(model.classes)} classes")

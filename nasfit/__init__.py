@@ -16,7 +16,9 @@ _HOMES = {
     "BlockChoices": "nasfit.space",
     "Candidate": "nasfit.latency",
     "Check": "nasfit.latency",
+    "Classifier": "nasfit.training",
     "Detector": "nasfit.architecture",
+    "Findings": "nasfit.search",
     "Measurement": "nasfit.latency",
     "Front": "nasfit.objective",
     "FullSettings": "nasfit.search",
@@ -29,6 +31,10 @@ _HOMES = {
     "build": "nasfit.models",
     "build_detector": "nasfit.models",
     "check_device": "nasfit.devices",
+    "check_engine": "nasfit.checks",
+    "check_store": "nasfit.study",
+    "check_strategy": "nasfit.strategies",
+    "check_task": "nasfit.tasks",
     "count": "nasfit.architecture",
     "create_model": "nasfit.models",
     "count_detector": "nasfit.architecture",
@@ -42,6 +48,7 @@ _HOMES = {
     "measure": "nasfit.latency",
     "named_space": "nasfit.space",
     "open_device": "nasfit.devices",
+    "open_study": "nasfit.search",
     "pareto_front": "nasfit.objective",
     "published": "nasfit.architecture",
     "run_full_training": "nasfit.search",
@@ -49,12 +56,17 @@ _HOMES = {
     "search_table": "nasfit.search",
     "to_onnx": "nasfit.export",
     "to_tflite": "nasfit.export",
+    "write_report": "nasfit.report",
 }
+# A package that is called as well.
+_CALLED = "search"
 
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = ["__version__", *sorted([*_HOMES, _CALLED])]
 
 
 def __getattr__(name: str) -> Any:
+    if name == _CALLED:
+        return importlib.import_module(f"nasfit.{_CALLED}")
     if name not in _HOMES:
         raise AttributeError(f"module 'nasfit' has no attribute {name!r}; it has: {', '.join(__all__)}")
     return getattr(importlib.import_module(_HOMES[name]), name)

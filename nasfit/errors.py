@@ -65,6 +65,10 @@ class MissingExtraError(NasfitError, ImportError):
         super().__init__(f"{what} needs an optional package; install it with: pip install 'nasfit[{extra}]'")
 
 
+class ExtensionError(NasfitError):
+    """A part that another package adds does not load, or has a name that is taken; names package and entry point."""
+
+
 class TrialFailure(NasfitError):
     """One trial cannot be finished; its text becomes the reason of a FAILED trial and the search goes on."""
 

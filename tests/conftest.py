@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from extension_packages import put_package
 from PIL import Image
 from postgres_server import Server, started
 
@@ -128,6 +129,19 @@ def cluster() -> Iterator[Any]:
         os.environ.pop("PYTHONPATH")
         if before is not None:
             os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture
+def add_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """add_package(module's text, group=..., package=..., NAME=REFERENCE): installs a package that adds parts."""
+
+    def added(text: str, *, group: str, package: str = "other-parts", **parts: str) -> None:
+        module = package.replace("-", "_")
+        put_package(tmp_path / package, package, {group: parts}, {f"{module}.py": text})
+        monkeypatch.syspath_prepend(tmp_path / package)
+        request.addfinalizer(lambda: sys.modules.pop(module, None))
+
+    return added
 
 
 @pytest.fixture(scope="session")

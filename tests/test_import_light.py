@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
@@ -31,6 +32,13 @@ def test_a_fresh_interpreter_loads_nothing_heavy(module):
 @pytest.mark.parametrize("name", nasfit.__all__)
 def test_every_public_name_resolves(name):
     assert getattr(nasfit, name) is not None
+
+
+@pytest.mark.parametrize("name", sorted(set(nasfit.__all__) - {"__version__"}))
+def test_every_public_name_is_documented(name):
+    told = inspect.getdoc(getattr(nasfit, name)) or ""
+    # A dataclass without a text of its own has its signature there.
+    assert told and not told.startswith(f"{name}(")
 
 
 def test_the_public_names_are_listed():

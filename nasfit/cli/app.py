@@ -58,8 +58,12 @@ def _told(error: Exception) -> int:
     if isinstance(error, NasfitError):
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    from nasfit.extensions import culprit
+
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    print(f"error: nasfit itself failed ({what}); what is recorded is kept", file=sys.stderr)
+    package = culprit(error)
+    who = "nasfit itself" if package is None else f"package {package}, which adds to nasfit,"
+    print(f"error: {who} failed ({what}); what is recorded is kept", file=sys.stderr)
     print(f"  nasfit {DEBUG} ... shows where, for a report of this fault", file=sys.stderr)
     return 1
 

@@ -13,13 +13,13 @@ import torch
 
 from nasfit.architecture import PUBLISHED
 from nasfit.cli.networks import Fitting, architecture_named
-from nasfit.errors import DataError, StudyError, UnknownNameError, UsageError
+from nasfit.errors import DataError, UsageError
 from nasfit.export import read_metadata
 from nasfit.models import IMAGENET_MEAN, IMAGENET_STD, Network, build, created, load_network
-from nasfit.search import Contender, Result
+from nasfit.search import open_study
 from nasfit.search.cards import origin_of, recipe_of, trained_on
 from nasfit.search.full_run import FACTS, RESULT
-from nasfit.study import Study, holds_study
+from nasfit.study import holds_study
 from nasfit.tasks import ClassificationData, open_saved
 from nasfit.training import Preparation, seen_in_evaluation, told_preparation
 
@@ -87,14 +87,11 @@ def _refuse(wanted: Wanted, what: str, options: tuple[str, ...]) -> None:
 
 
 def _of_study(path: Path, name: str | None) -> Source:
-    with Study.open(path, read_only=True) as study:
-        stored, known = study.document("result"), study.document("data")
-    if not stored or not known:
-        raise StudyError(f"the search in {str(path)!r} has not ended, so no network is trained; let it go on")
-    result = Result.from_json(stored)
-    contender = _contender(result, name, path)
+    found = open_study(path)
+    contender = found.best() if name is None else found.network(name)
     network, _ = load_network(path / contender.weights)
-    data = open_saved(path / known["directory"])
+    data = found.pictures()
+    assert found.result is not None, "there are networks"
     return Source(
         name=Path(contender.weights).stem,
         network=network,
@@ -102,21 +99,8 @@ def _of_study(path: Path, name: str | None) -> Source:
         preparation=Preparation(data.mean, data.std, data.classes),
         data=data,
         trained_on=trained_on(data),
-        recipe=recipe_of(data, result.final_images),
+        recipe=recipe_of(data, found.result.final_images),
     )
-
-
-def _contender(result: Result, name: str | None, path: Path) -> Contender:
-    there = {contender.name: contender for contender in result.contenders}
-    if name is not None:
-        if name not in there:
-            raise UnknownNameError("network of the study", name, there)
-        return there[name]
-    if result.best is None:
-        raise StudyError(
-            f"no network of {str(path)!r} meets its limit; name the one to export with --network: {', '.join(there)}"
-        )
-    return result.contenders[result.best]
 
 
 def _of_training(path: Path) -> Source:

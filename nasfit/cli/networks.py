@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nasfit.architecture import PUBLISHED, Architecture, fitted, published, read_block, read_blocks
-from nasfit.devices import ENGINES
+from nasfit.devices import ENGINES, engine_named
 from nasfit.errors import UnknownNameError, UsageError
 
 _BLOCK_STRING = re.compile(r"r\d+_")
@@ -105,7 +105,7 @@ def _content(path: Path, fitting: Fitting, engine: str) -> bytes:
     readers = _readers().get(path.suffix.removeprefix("."))
     if readers is None:
         raise UsageError(f"{path} is no model file that an engine reads; they end in .{', .'.join(sorted(_readers()))}")
-    if engine not in readers:
+    if engine_named(engine).model_format != path.suffix.removeprefix("."):
         raise UsageError(
             f"{path} is a {path.suffix} file, which engine {engine} does not read; try --engine {readers[0]}"
         )

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nasfit.cli.progress import View
-from nasfit.cli.quantities import duration, megabytes, seconds
+from nasfit.cli.quantities import duration
 from nasfit.cli.settings_file import NOT_KEPT
 from nasfit.cli.showing import conclusion
-from nasfit.errors import UsageError
 from nasfit.report import write_report
 from nasfit.search import Finished, Planned, Settings, run_search
+from nasfit.search.asking import default_study, file_name
+from nasfit.search.asking import settings_of as asked_settings
+
+__all__ = ["command_line", "default_study", "file_name", "interruptible", "run", "settings_of"]
+
+_NO_SETTING = {"study", "store", "ray"} | NOT_KEPT
 
 
 def run(
@@ -74,42 +78,7 @@ def _tell_plan(path: Path, settings: Settings, planned: Planned, as_json: bool) 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:
     """The settings that the options of `nasfit search` ask for. given: every option's value, by its name."""
-    front_from_ms, limit_ms = limits(given["target_ms"], given["front"])
-    read = {
-        "target_ms": limit_ms,
-        "front_from_ms": front_from_ms,
-        "budget_s": seconds(given["budget"]),
-        "max_size": None if given["max_size"] is None else megabytes(given["max_size"]),
-        "predictor": None if given["predictor"] is None else str(given["predictor"]),
-        "warm_start": None if given["warm_start"] is None else str(given["warm_start"]),
-    }
-    names, others = {field.name for field in fields(Settings)}, {"front", "budget", "study", "store", "ray"} | NOT_KEPT
-    assert set(given) <= names | others, "every option is a setting or read here"
-    return Settings(**{**{name: value for name, value in given.items() if name in names}, **read})
-
-
-def limits(target_ms: float | None, front: tuple[float, float] | None) -> tuple[float | None, float]:
-    """Where a front begins (None: a single limit) and the upper limit, ms. Raises UsageError unless one is given."""
-    if (target_ms is None) == (front is None):
-        raise UsageError(
-            "give either --target-ms T, for the most accurate network within T ms, or --front LOW HIGH, for a network "
-            "at every limit between two"
-        )
-    if front is not None:
-        return front
-    assert target_ms is not None, "one of the two is given"
-    return None, target_ms
-
-
-def default_study(settings: Settings) -> Path:
-    """runs/DATA-TARGETms-seedN: the same for the same question."""
-    low = "" if settings.front_from_ms is None else f"{settings.front_from_ms:g}-"
-    return Path("runs") / f"{file_name(settings.data)}-{low}{settings.target_ms:g}ms-seed{settings.seed}"
-
-
-def file_name(data: str) -> str:
-    """What the pictures are called in the name of a study."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", Path(data).name).strip("-").lower() or "pictures"
+    return asked_settings({name: value for name, value in given.items() if name not in _NO_SETTING})
 
 
 def command_line() -> str:

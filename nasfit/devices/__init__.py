@@ -5,7 +5,7 @@ hangs it costs that network alone.
 """
 
 from nasfit.devices.checking import check_device
-from nasfit.devices.device import Description, Device, Resources, Sample, Session, State
+from nasfit.devices.device import Description, Device, DeviceFactory, Resources, Sample, Session, State
 from nasfit.devices.engines import ENGINES, Engine, engine_named
 from nasfit.devices.listing import Found, found_devices
 from nasfit.devices.local import LocalDevice
@@ -17,6 +17,7 @@ __all__ = [
     "ENGINES",
     "Description",
     "Device",
+    "DeviceFactory",
     "Engine",
     "Found",
     "LocalDevice",

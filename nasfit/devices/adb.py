@@ -43,6 +43,7 @@ class AdbDevice:
     """
 
     model_format = "tflite"
+    on_this_machine = False
 
     def __init__(
         self,

@@ -37,6 +37,7 @@ def check_device(
 def _check_descriptions(device: Device) -> None:
     before, after = device.describe(), device.describe()
     _require(bool(device.name and device.model_format), "a name and a model format")
+    _require(type(device.on_this_machine) is bool, "on_this_machine as True or False")
     _require((before.device, before.engine) == (after.device, after.engine), "describe() names itself the same twice")
     _require(before.cores >= 1 and before.threads >= 1, f"a core and a thread, got {before.cores} and {before.threads}")
     _require(before.clock_step_ms >= 0, f"a clock step of 0 or more, got {before.clock_step_ms}")

@@ -105,10 +105,13 @@ class Device(Protocol):
     """A place that runs networks.
 
     name: as the user wrote it. model_format: of the files its engine reads, such as "tflite" or "onnx".
+    on_this_machine: whether it computes on processors that trainings here would disturb; a search lets them rest while
+    it measures then.
     """
 
     name: str
     model_format: str
+    on_this_machine: bool
 
     def describe(self) -> Description:
         """What it is and how busy it is now. Raises DeviceError where it does not answer."""
@@ -118,3 +121,15 @@ class Device(Protocol):
 
     def resources(self, model_bytes: bytes) -> Resources:
         """What this network takes. Raises as `Session`'s methods do."""
+
+
+class DeviceFactory(Protocol):
+    """Makes a device by its name; what a package's entry point in the group `nasfit.devices` refers to."""
+
+    def __call__(
+        self, name: str, *, engine: str, core: int | None, realtime: bool, threads: int, timeout_s: float
+    ) -> Device:
+        """See `open_device` for the arguments. Raises UsageError for those that the device cannot follow.
+
+        name: whole, with the kind before the colon. Nothing is asked of the device yet.
+        """

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from dataclasses import dataclass
+from typing import Any
 
+from nasfit.devices import worker_engines
 from nasfit.errors import DeviceError, MissingExtraError, NasfitError, UnknownNameError
+from nasfit.extensions import ExtensionPoint
 
 
 @dataclass(frozen=True)
@@ -13,7 +18,8 @@ class Engine:
 
     distribution: what pip installs. module: what Python imports. model_format: of the files it reads, which is also
     their suffix. precisions: of the networks it runs well. extra: of nasfit that installs it, None for those that come
-    with nasfit.
+    with nasfit and those of other packages. runtime: the class that runs its networks, written as those of
+    `worker_engines`; None where it is there.
     """
 
     name: str
@@ -21,10 +27,16 @@ class Engine:
     module: str
     model_format: str
     precisions: tuple[str, ...]
-    extra: str | None
+    extra: str | None = None
+    runtime: type[Any] | None = None
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules to import to see whether a Python has the engine, any one of which will do."""
+        return tuple((self.runtime or worker_engines.ENGINES[self.name]).modules)
 
 
-# A further engine is a row here and a class in worker.ENGINES.
+# A further engine is a row here and a class in worker_engines.ENGINES.
 _ROWS = (
     Engine("litert", "ai-edge-litert", "ai_edge_litert", "tflite", ("fp32", "int8"), None),
     Engine("onnxruntime", "onnxruntime", "onnxruntime", "onnx", ("fp32", "int8"), None),
@@ -33,13 +45,33 @@ _ROWS = (
     Engine("executorch", "executorch", "executorch", "pte", ("fp32",), "executorch"),
 )
 ENGINES = {engine.name: engine for engine in _ROWS}
+EXTENSIONS = ExtensionPoint("nasfit.engines", "engine", tuple(ENGINES))
+"""Those of other packages: each entry point refers to an `Engine` with a runtime."""
 
 
 def engine_named(name: str) -> Engine:
-    """The engine of this name. Raises UnknownNameError."""
-    if name not in ENGINES:
-        raise UnknownNameError("engine", name, ENGINES)
-    return ENGINES[name]
+    """The engine of this name, which another package may add. Raises UnknownNameError, ExtensionError."""
+    EXTENSIONS.require(name)
+    if name in ENGINES:
+        return ENGINES[name]
+    found = EXTENSIONS.load(name)
+    if not isinstance(found, Engine) or found.name != name or found.runtime is None:
+        raise EXTENSIONS.wrong(name, f"must be a nasfit.devices.Engine of that name with a runtime, and is {found!r}")
+    return found
+
+
+def runtime_code(engine: Engine) -> dict[str, str]:
+    """What an engine's process is told of a class that it does not have: the text of its module, and its name.
+
+    The process may be on a machine without nasfit, let alone the package. Raises ExtensionError without a text.
+    """
+    if engine.runtime is None:
+        return {}
+    try:
+        code = inspect.getsource(sys.modules[engine.runtime.__module__])
+    except (OSError, TypeError, KeyError) as error:
+        raise EXTENSIONS.wrong(engine.name, f"has no source file to send to the engine's process ({error})") from error
+    return {"code": code, "class_name": engine.runtime.__name__}
 
 
 def require_precision(engine: str, precision: str) -> None:

@@ -6,8 +6,7 @@ import importlib.util
 import os
 from dataclasses import dataclass
 
-from nasfit.devices import worker_machine
-from nasfit.devices.engines import ENGINES
+from nasfit.devices import engines, opening, worker_machine
 from nasfit.errors import NasfitError
 
 
@@ -26,18 +25,20 @@ class Found:
 
 
 def found_devices() -> list[Found]:
-    """This machine, phones that the adb server knows, hosts that the user's ssh configuration names.
+    """This machine, phones that the adb server knows, hosts that the user's ssh configuration names, kinds of packages.
 
     Raises nothing: where phones cannot be looked for, an entry named `adb` says why.
     """
-    return [_this_machine(), *_phones(), *_hosts()]
+    return [_this_machine(), *_phones(), *_hosts(), *_kinds()]
 
 
 def _this_machine() -> Found:
-    engines = [engine.name for engine in ENGINES.values() if importlib.util.find_spec(engine.module) is not None]
-    what = f"{worker_machine.cpu_model()}, {os.cpu_count() or 1} cores; engines: {', '.join(engines) or 'none'}"
-    hint = "" if engines else f"pip install {ENGINES['litert'].distribution}"
-    return Found("local", what, "ready" if engines else "no engine installed", hint)
+    own = engines.ENGINES
+    there = [engine.name for engine in own.values() if importlib.util.find_spec(engine.module) is not None]
+    there += engines.EXTENSIONS.added()
+    what = f"{worker_machine.cpu_model()}, {os.cpu_count() or 1} cores; engines: {', '.join(there) or 'none'}"
+    hint = "" if there else f"pip install {own['litert'].distribution}"
+    return Found("local", what, "ready" if there else "no engine installed", hint)
 
 
 def _phones() -> list[Found]:
@@ -62,3 +63,8 @@ def _hosts() -> list[Found]:
     from nasfit.devices.ssh_address import ssh_hosts
 
     return [Found(f"ssh://{host}", "host of the ssh configuration", "not asked", "") for host in ssh_hosts()]
+
+
+def _kinds() -> list[Found]:
+    added = opening.EXTENSIONS.added()
+    return [Found(kind, "kind of device that another package adds", "not asked", "") for kind in added]

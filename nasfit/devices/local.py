@@ -18,6 +18,7 @@ class LocalDevice:
     """This machine's CPU. See `open_device` for the arguments."""
 
     name = "local"
+    on_this_machine = True
 
     def __init__(
         self,

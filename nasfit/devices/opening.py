@@ -7,8 +7,16 @@ from collections import Counter
 from nasfit.devices.device import Device
 from nasfit.devices.local import LocalDevice
 from nasfit.errors import DeviceError, UnknownNameError, UsageError
+from nasfit.extensions import ExtensionPoint
 
 FORMS = ("local", "ssh://[user@]host[:port]", "adb:SERIAL", "ray:LABEL[/DEVICE]")
+EXTENSIONS = ExtensionPoint(
+    "nasfit.devices",
+    "device",
+    ("local", "ssh", "adb", "ray"),
+    offers=("name", "model_format", "on_this_machine", "describe", "open", "resources"),
+)
+"""Those of other packages, by what stands before the colon of their names; each refers to a `DeviceFactory`."""
 
 
 def open_device(
@@ -21,13 +29,20 @@ def open_device(
     timeout_s: float = 30.0,
 ) -> Device:
     """The device of this name: `local` (this machine), `ssh://[user@]host[:port]`, `adb:SERIAL`, or `adb` where one
-    phone is connected; `ray:LABEL/DEVICE`, one of these at a cluster's machine with the resource `device:LABEL`.
+    phone is connected; `ray:LABEL/DEVICE`, one of these at a cluster's machine with the resource `device:LABEL`;
+    `KIND` or `KIND:REST` where another package adds devices of that kind.
 
     core: CPU core to pin to, None takes the fastest. realtime: ask for real-time priority while timing; with several
     threads there is none. threads: of one inference. timeout_s: a network that takes longer for one step has failed.
-    Raises UnknownNameError or UsageError; a device that does not answer says so when it is used.
+    Raises UnknownNameError, UsageError, and ExtensionError for a package's kind that does not load; a device that does
+    not answer says so when it is used.
     """
     kind, _, rest = name.partition(":")
+    if EXTENSIONS.adds(kind):
+        added: Device = EXTENSIONS.make(
+            kind, name, engine=engine, core=core, realtime=realtime, threads=threads, timeout_s=timeout_s
+        )
+        return added
     if name == "local":
         return LocalDevice(engine=engine, core=core, realtime=realtime, threads=threads, timeout_s=timeout_s)
     if kind == "ssh":
@@ -44,7 +59,7 @@ def open_device(
         from nasfit.devices.ray_device import RayDevice
 
         return RayDevice(name, engine=engine, core=core, realtime=realtime, threads=threads, timeout_s=timeout_s)
-    raise UnknownNameError("device", name, FORMS)
+    raise UnknownNameError("device", name, FORMS + EXTENSIONS.added())
 
 
 def open_devices(names: str, *, engine: str = "litert") -> list[Device]:

@@ -76,6 +76,8 @@ class RayDevice:
     then, as `--ray` makes it. Raises UsageError, MissingExtraError, UnknownNameError.
     """
 
+    on_this_machine = False
+
     def __init__(self, name: str, *, engine: str, **options: Any) -> None:
         label, _, far = name.removeprefix("ray:").partition("/")
         if not label or far.startswith("ray:"):

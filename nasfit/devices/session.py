@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nasfit.devices.device import Description, Resources, Sample, State
-from nasfit.devices.engines import engine_named, not_installed
+from nasfit.devices.engines import engine_named, not_installed, runtime_code
 from nasfit.devices.worker_process import WorkerDied, WorkerProcess, WorkerRefused, WorkerTimeout
 from nasfit.errors import DeviceError, NasfitError, TrialFailure, UnknownNameError, UsageError
 
@@ -43,7 +43,8 @@ def greet(process: WorkerProcess, device: str, settings: WorkerSettings) -> Desc
     that cannot be had, MissingExtraError or DeviceError where the engine is not installed, DeviceError otherwise.
     """
     try:
-        told = process.ask({"do": "hello", **vars(settings)}, START_TIMEOUT_S)
+        code = runtime_code(engine_named(settings.engine))
+        told = process.ask({"do": "hello", **vars(settings), **code}, START_TIMEOUT_S)
     except WorkerRefused as error:
         process.close()
         raise _refused_start(error, device, settings.engine) from error

@@ -30,6 +30,8 @@ class SshDevice:
     something. Identity: the processor and the board's own host name, so that two like boards are two devices.
     """
 
+    on_this_machine = False
+
     def __init__(
         self,
         address: str,

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nasfit.devices import worker_engines
 from nasfit.devices.engines import Engine
 from nasfit.errors import DeviceError
 
@@ -61,7 +60,7 @@ class Platform:
 
 def modules_of(engine: Engine) -> list[str]:
     """Modules to import to see whether a Python has the engine, any one of which will do."""
-    return list(worker_engines.ENGINES[engine.name].modules)
+    return list(engine.modules)
 
 
 def distributions_for(engine: Engine, platform: Platform) -> list[list[str]]:
@@ -82,8 +81,9 @@ def fetch_wheels(engine: Engine, platform: Platform, directory: Path) -> list[Pa
     if platform.glibc is None:
         raise DeviceError(_no_wheel(engine, platform, "the engines' wheels need glibc"))
     if engine.name not in SMALL:
+        why = "too large to be brought there" if engine.runtime is None else "of another package and not brought there"
         raise DeviceError(
-            f"the board has no {engine.name}, which is too large to be brought there; install it on the board: "
+            f"the board has no {engine.name}, which is {why}; install it on the board: "
             f"python3 -m pip install {engine.distribution}"
         )
     if importlib.util.find_spec("pip") is None:

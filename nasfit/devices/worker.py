@@ -7,6 +7,7 @@ line, strictly in turn. kind is "trial" (the network's), "device", "usage" (the 
 not installed).
 
     hello      engine, core, realtime, threads, timeout_s -> description of the machine
+               code, class_name of an engine that is not in worker_engines.py
     load       model, bytes                               -> {}
     sample     model, warm, runs                          -> wall_ns, cpu_ns of all runs together; probe_ns
     run        model, shape, data (base64 float32)        -> shape, data
@@ -32,6 +33,7 @@ import signal
 import sys
 import tempfile
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -150,10 +152,18 @@ class Worker:
         return steps[do](**request)
 
     def hello(
-        self, engine: str, core: int | None, realtime: bool, timeout_s: float, threads: int = 1
+        self,
+        engine: str,
+        core: int | None,
+        realtime: bool,
+        timeout_s: float,
+        threads: int = 1,
+        code: str | None = None,
+        class_name: str = "",
     ) -> dict[str, Any]:
         """Settle on a core, a priority and an engine; tell what they are."""
-        self.engine, self.threads, self.timeout_s = engines.ENGINES[engine], threads, timeout_s
+        self.engine = engines.ENGINES[engine] if code is None else class_of(code, class_name)
+        self.threads, self.timeout_s = threads, timeout_s
         # Before the engine is imported, whose threads inherit the cores.
         try:
             cores = machine.pick_cores(core, threads)
@@ -257,6 +267,17 @@ class Worker:
         """End the process at once."""
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
+
+
+def class_of(code: str, name: str) -> Any:
+    """A class of an engine, from the text of its module."""
+    module = types.ModuleType("nasfit_engine")
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(code, "<the engine's module>", "exec", dont_inherit=True), module.__dict__)
+        return getattr(module, name)
+    except Exception as error:
+        raise Refusal("device", f"the engine's own code fails here ({type(error).__name__}: {error})") from error
 
 
 def engine_version(modules: tuple[str, ...]) -> str:

@@ -96,7 +96,7 @@ class Story:
 def story_of(study: Study) -> Story:
     """Reads an opened study, finished or not. Raises StudyError for documents of another version."""
     try:
-        settings = Settings(**study.settings)
+        settings = Settings.of_study(study.settings)
         stored = study.document("plan")
         plan = Plan(**stored) if stored else None
     except TypeError as error:

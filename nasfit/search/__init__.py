@@ -1,4 +1,11 @@
-"""The search: ask -> evaluate -> reward -> tell -> record, then the finale. The only joint of the house."""
+"""The search: ask -> evaluate -> reward -> tell -> record, then the finale. The only joint of the house.
+
+The package is called as well: `nasfit.search(...)` is `nasfit.search.search(...)`, see there.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
 
 from nasfit.search.entrants import promotions
 from nasfit.search.events import (
@@ -12,6 +19,7 @@ from nasfit.search.events import (
     ProxyStep,
     TrialFinished,
 )
+from nasfit.search.findings import Findings, open_study, search
 from nasfit.search.full_run import FullEvent, FullFinished, FullPlanned, run_full_training
 from nasfit.search.full_settings import FullSettings
 from nasfit.search.goal import goal_of, judged
@@ -30,6 +38,7 @@ __all__ = [
     "Contender",
     "Event",
     "FinaleStep",
+    "Findings",
     "Finished",
     "FullEvent",
     "FullFinished",
@@ -57,10 +66,22 @@ __all__ = [
     "gain",
     "goal_of",
     "judged",
+    "open_study",
     "promotions",
     "run_full_training",
     "run_search",
+    "search",
     "search_table",
     "speedup",
     "versions",
 ]
+
+
+class _Called(ModuleType):
+    """A package that is also the function of its name, since one name cannot be two attributes of `nasfit`."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Findings:
+        return search(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Called

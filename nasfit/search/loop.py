@@ -18,7 +18,7 @@ from nasfit.search.screening import Screen, parted, screen_now
 from nasfit.search.setup import Setup
 from nasfit.search.streaming import streamed, streams
 from nasfit.search.zero_cost import keep_scores
-from nasfit.strategies import Strategy, Tokens, make_strategy
+from nasfit.strategies import RandomSearch, Strategy, Tokens
 from nasfit.study import Proposal, Study, Trial, TrialState
 
 # The first batch is random whatever the strategy: a first population, and the measure of what random search gets.
@@ -61,7 +61,7 @@ def _begun(setup: Setup, deadline: _Deadline) -> Iterator[TrialFinished]:
     yield from _recorded(setup, deadline, trials_of_check(setup))
     finished = _rest(setup)
     if not searched(setup) and (number := _room(setup, deadline)) > 0:
-        source = make_strategy("random", setup.space.option_counts, seed=setup.settings.seed)
+        source = RandomSearch(setup.space.option_counts, seed=setup.settings.seed)
         finished = _batch(setup, source, "random", number)
     yield from _recorded(setup, deadline, finished)
 

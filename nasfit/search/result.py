@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -115,6 +116,16 @@ class Result:
         except (TypeError, KeyError) as error:
             raise StudyError(f"the stored result does not read ({error}); it may be of another nasfit") from error
         return cls(**{**document, "contenders": contenders, "random": random})
+
+
+def best_within(contenders: Sequence[Contender], max_ms: float) -> int | None:
+    """Place of the first of the search's networks, in their order before the test, whose file meets limit and bounds.
+
+    contenders: of a result. max_ms: the limit. None where no network meets it.
+    """
+    own = [place for place, contender in enumerate(contenders) if contender.origin == "found"]
+    meeting = [place for place in own if contenders[place].latency_ms <= max_ms and not contenders[place].over_bounds]
+    return meeting[0] if meeting else None
 
 
 def speedup(contender: Contender, baselines: tuple[Contender, ...]) -> float | None:

@@ -14,7 +14,7 @@ import onnx
 import torch
 
 import nasfit
-from nasfit.devices import Device, LocalDevice, open_devices
+from nasfit.devices import Device, open_devices
 from nasfit.errors import StudyBusy, StudyError
 from nasfit.search.choosing import with_evaluator
 from nasfit.search.data import prepared
@@ -32,7 +32,7 @@ from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
 from nasfit.search.proxy import keep_pairs, proxies_trained
 from nasfit.search.proxy_start import with_proxy
 from nasfit.search.random_share import random_share
-from nasfit.search.result import Contender, Result
+from nasfit.search.result import Result, best_within
 from nasfit.search.settings import MAY_CHANGE, Settings
 from nasfit.search.setup import Setup
 from nasfit.search.shared_pool import SharedPool
@@ -89,7 +89,7 @@ def _driven(
         if cluster is not None:
             cluster.packs(FarTrainings(study.path, cluster.put))
         shared = stack.enter_context(closing(SharedPool(pool, study, cluster)))
-        quiet = shared.quiet if any(isinstance(device, LocalDevice) for device in devices) else nullcontext
+        quiet = shared.quiet if any(device.on_this_machine for device in devices) else nullcontext
         device, *others = devices
         instrument = Instrument(
             device, settings.precision, calibration_pictures(data), quiet=quiet, others=tuple(others)
@@ -181,7 +181,7 @@ def _finished(setup: Setup) -> Iterator[Event]:
     keep_pairs(setup, comparison.contenders)
     result = Result(
         contenders=comparison.contenders,
-        best=_best(comparison.contenders, setup.settings.target_ms),
+        best=best_within(comparison.contenders, setup.settings.target_ms),
         final_images=int(study.document("final_images")),
         random=random_share(judged(study.trials(), setup.goal)),
         cost_s=study.seconds(),
@@ -192,13 +192,6 @@ def _finished(setup: Setup) -> Iterator[Event]:
     study.put_document("result", result.as_json())
     study.jobs.clear()
     yield Finished(result)
-
-
-def _best(found: Sequence[Contender], target_ms: float) -> int | None:
-    """The first of the search's networks, in their order before the test, whose file meets target and bounds."""
-    own = [place for place, contender in enumerate(found) if contender.origin == "found"]
-    meeting = [place for place in own if found[place].latency_ms <= target_ms and not found[place].over_bounds]
-    return meeting[0] if meeting else None
 
 
 def versions() -> dict[str, str]:

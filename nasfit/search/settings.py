@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import InitVar, asdict, dataclass
 from typing import Any
 
 from nasfit.architecture import MIN_RESOLUTION, STRIDE_RULES
@@ -11,7 +12,7 @@ from nasfit.devices.engines import require_precision
 from nasfit.errors import UnknownNameError, UsageError
 from nasfit.objective import REWARDS, Front, Reward
 from nasfit.space import ABLATIONS, DEFAULT_SPACE, SPACES
-from nasfit.strategies import FRONT_STRATEGIES, STRATEGIES
+from nasfit.strategies import EXTENSIONS, FRONT_STRATEGIES
 from nasfit.training import SCORES
 
 # What may differ when a study is continued: none of it changes what a trial means.
@@ -66,7 +67,8 @@ class Settings:
     reach, where a long search finds that number itself, 0 for never. train_precision: `fp32` or `bf16`, of all
     trainings. progressive: the first half of every training shows smaller images. prune: trials slower than this many
     targets are measured but not trained; 0 trains all. budget_s: seconds for everything, final training included.
-    workers: training processes, one core each. max_trials: upper bound on trained trials.
+    workers: training processes, one core each. max_trials: upper bound on trained trials. is_new: whether the values
+    are checked; those of a study were when it was begun, see `of_study`.
 
     Raises UsageError, UnknownNameError, naming the command line's options.
     """
@@ -106,8 +108,21 @@ class Settings:
     budget_s: float = 600.0
     workers: int | None = None
     max_trials: int | None = None
+    is_new: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, is_new: bool) -> None:
+        if is_new:
+            self._check()
+
+    @classmethod
+    def of_study(cls, kept: Mapping[str, Any]) -> Settings:
+        """What a study has kept: checked when it was begun, perhaps where packages were that are not here.
+
+        Raises TypeError where it is of another version.
+        """
+        return cls(**kept, is_new=False)
+
+    def _check(self) -> None:
         self._check_numbers()
         self._check_names()
         require_precision(self.engine, self.precision)
@@ -151,7 +166,7 @@ class Settings:
             raise UsageError(f"--proxy-wish is {self.proxy_wish!r}; it must be 0 (no check) or a Kendall's tau up to 1")
 
     def _check_names(self) -> None:
-        known = {"space": SPACES + ABLATIONS, "strategy": STRATEGIES, "reward": REWARDS, "stopping": STOPPING}
+        known = {"space": SPACES + ABLATIONS, "reward": REWARDS, "stopping": STOPPING}
         known |= {"hints": HINTS, "screen": SCREENS}
         known |= {"evaluator": EVALUATIONS, "final_start": FINAL_STARTS}
         known |= {"strides": STRIDE_RULES} if self.strides is not None else {}
@@ -159,6 +174,7 @@ class Settings:
         for what, names in known.items():
             if getattr(self, what) not in names:
                 raise UnknownNameError(_option(what), getattr(self, what), names)
+        EXTENSIONS.require(self.strategy, "--strategy")
 
     def _check_goal(self) -> None:
         shaped = self.reward != "soft" or self.alpha is not None or self.beta is not None

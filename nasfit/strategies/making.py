@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nasfit.errors import UnknownNameError, UsageError
+from nasfit.errors import UsageError
+from nasfit.extensions import ExtensionPoint
 from nasfit.objective import Front, Goal
 from nasfit.strategies.contract import Hint, Lookups, Strategy
 from nasfit.strategies.evolution import Evolution
@@ -16,6 +17,8 @@ from nasfit.strategies.random_search import RandomSearch
 STRATEGIES = ("guided", "evolution", "nsga2", "ppo", "ppo-paper", "random", "tpe", "gp")
 FRONT_STRATEGIES = ("guided", "nsga2", "random")
 """Those that can serve many limits at once; the others follow one reward."""
+EXTENSIONS = ExtensionPoint("nasfit.strategies", "strategy", STRATEGIES, offers=("ask", "tell"))
+"""Those of other packages: each entry point refers to a `StrategyFactory`."""
 
 
 def make_strategy(
@@ -33,12 +36,12 @@ def make_strategy(
     """A strategy for the space with these option counts.
 
     name: one of `STRATEGIES`; `ppo` has our tuned settings, `ppo-paper` the published ones, `tpe` and `gp` are Optuna's
-    samplers (`pip install 'nasfit[optuna]'`). seed: 0 or more. asked: proposals made before, for a search that goes on.
-    The rest is for `guided`, which does without any of it, see `Guided`; the others follow the outcomes alone. Only the
-    two PPOs and `gp` load torch. Raises UnknownNameError for another name, UsageError for the rest.
+    samplers (`pip install 'nasfit[optuna]'`); or one that another package adds. seed: 0 or more. asked: proposals made
+    before, for a search that goes on. The rest is for `guided`, which does without any of it, see `Guided`; the others
+    follow the outcomes alone. Only the two PPOs and `gp` load torch. Raises UnknownNameError for another name,
+    ExtensionError for a package's that does not load, UsageError for the rest.
     """
-    if name not in STRATEGIES:
-        raise UnknownNameError("strategy", name, STRATEGIES)
+    EXTENSIONS.require(name)
     if isinstance(goal, Front) and name not in FRONT_STRATEGIES:
         raise UsageError(f"strategy {name!r} follows one reward; for a front take {', '.join(FRONT_STRATEGIES)}")
     if name == "guided":
@@ -62,6 +65,9 @@ def make_strategy(
         from nasfit.strategies.optuna_samplers import OptunaStrategy
 
         return OptunaStrategy(name, option_counts, seed=seed, asked=asked)
+    if name not in STRATEGIES:
+        strategy: Strategy = EXTENSIONS.make(name, option_counts, seed=seed, asked=asked)
+        return strategy
     from nasfit.strategies.ppo import PPO
 
     return PPO(option_counts, seed=seed, asked=asked, settings=TUNED if name == "ppo" else PAPER)

@@ -6,9 +6,11 @@ before the call returns, so a killed search continues where it stopped. One proc
 decides what becomes of a trial; any number may read it meanwhile, or help: do jobs that the driver posts.
 """
 
+from nasfit.study.checking import check_store
 from nasfit.study.jobs import Job, JobQueue, Outcome
 from nasfit.study.lookups import LookedUp, LookupLog
 from nasfit.study.members import Member, Members, Pulse
+from nasfit.study.store import Store, StoreFactory
 from nasfit.study.stores import holds_study
 from nasfit.study.study import Study
 from nasfit.study.trial import Proposal, Rung, Trial, TrialState
@@ -24,8 +26,11 @@ __all__ = [
     "Proposal",
     "Pulse",
     "Rung",
+    "Store",
+    "StoreFactory",
     "Study",
     "Trial",
     "TrialState",
+    "check_store",
     "holds_study",
 ]

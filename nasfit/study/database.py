@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, insert, select, update
+from sqlalchemy import Connection, Engine, create_engine, select, update
 from sqlalchemy.pool import StaticPool
 
 from nasfit import __version__
 from nasfit.errors import StudyError
 from nasfit.study.failures import DAMAGED, told
 from nasfit.study.files import flush_directory
-from nasfit.study.tables import ABOUT, APPLICATION_ID, METADATA, SCHEMA_VERSION, SETTINGS
+from nasfit.study.tables import ABOUT, APPLICATION_ID, SCHEMA_VERSION, write_study
 from nasfit.study.versions import look_newer, make_newer
 
 FILE = "study.sqlite"
@@ -34,11 +34,7 @@ def create(directory: Path, settings: Mapping[str, Any], now: str) -> None:
         connection.exec_driver_sql("PRAGMA journal_mode = MEMORY")
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        METADATA.create_all(connection)
-        about = {"created": now, "nasfit": __version__}
-        connection.execute(insert(ABOUT), [{"name": name, "value": value} for name, value in about.items()])
-        if settings:
-            connection.execute(insert(SETTINGS), [{"name": name, "value": value} for name, value in settings.items()])
+        write_study(connection, settings, {"created": now, "nasfit": __version__})
     with engine.connect() as connection:
         _keep_log(connection, unfinished)
     engine.dispose()

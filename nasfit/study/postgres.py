@@ -1,29 +1,25 @@
-"""A study's tables in PostgreSQL: one schema a study, so that many machines can work on it.
-
-The study's directory stays on the machine that made it, and has the address in `study.url`.
-"""
+"""A study's tables in PostgreSQL: one schema a study, so that many machines can work on it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text, update
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, ProgrammingError
 from sqlalchemy.pool import StaticPool
 
 from nasfit import __version__
 from nasfit.errors import MissingExtraError, StudyBusy, StudyError, UsageError
 from nasfit.study.failures import told
-from nasfit.study.files import write_whole_file
-from nasfit.study.tables import ABOUT, METADATA, SCHEMA_VERSION, SETTINGS
+from nasfit.study.store import Use
+from nasfit.study.tables import ABOUT, SCHEMA_VERSION, write_study
 from nasfit.study.versions import change_tables
 
-FILE = "study.url"
 # Beside a number of the schema's name; marks our locks among those of other programs in the same database.
 LOCK_CLASS = 0x6E617366
 WAIT_S = 10
@@ -50,47 +46,50 @@ def address_of(store: str, name: str) -> URL:
     return url.set(drivername="postgresql+psycopg", query={**query, "schema": schema})
 
 
-def kept_address(directory: Path) -> URL:
-    """The address in a study's directory."""
-    return make_url((directory / FILE).read_text().strip())
+@dataclass(frozen=True)
+class PostgresStore:
+    """The `Store` at an address that `address_of` gave."""
 
+    url: URL
 
-def keep_address(directory: Path, url: URL) -> None:
-    """Writes it there, whole or not at all."""
-    write_whole_file(directory / FILE, f"{url.render_as_string()}\n".encode())
+    @property
+    def address(self) -> str:
+        """See `Store`."""
+        return self.url.render_as_string()
 
-
-def exists(url: URL) -> bool:
-    """Whether there is a study at an address. Raises StudyError where no database answers."""
-    engine = _engine(url)
-    with told(_place(url)), engine.connect() as connection:
-        found = _has_study(connection, url)
-    engine.dispose()
-    return found
-
-
-def create(url: URL, settings: Mapping[str, Any], now: str) -> None:
-    """Makes a study, whole or not at all. Raises StudyError where there is one, or something else of that name."""
-    engine, schema = _engine(url), url.query["schema"]
-    try:
-        with told(_place(url)), engine.begin() as connection:
-            connection.execute(text(f'CREATE SCHEMA "{schema}"'))
-            METADATA.create_all(connection, checkfirst=False)
-            about = {"created": now, "nasfit": __version__, "format": str(SCHEMA_VERSION)}
-            connection.execute(insert(ABOUT), [{"name": name, "value": value} for name, value in about.items()])
-            if settings:
-                rows = [{"name": name, "value": value} for name, value in settings.items()]
-                connection.execute(insert(SETTINGS), rows)
-    except DBAPIError as error:
-        if "already exists" in str(error.orig) or "pg_namespace_nspname_index" in str(error.orig):
-            raise StudyError(f"{_place(url)} holds a study already; continue it, or name another") from error
-        raise
-    finally:
+    def exists(self) -> bool:
+        """See `Store`."""
+        engine = _engine(self.url)
+        with told(_place(self.url)), engine.connect() as connection:
+            found = _has_study(connection)
         engine.dispose()
+        return found
+
+    def create(self, settings: Mapping[str, Any], now: str) -> None:
+        """See `Store`. Raises StudyError where there is a study, or something else of that name."""
+        engine, place = _engine(self.url), _place(self.url)
+        try:
+            with told(place), engine.begin() as connection:
+                connection.execute(text(f'CREATE SCHEMA "{self.url.query["schema"]}"'))
+                about = {"created": now, "nasfit": __version__, "format": str(SCHEMA_VERSION)}
+                write_study(connection, settings, about)
+        except DBAPIError as error:
+            if "already exists" in str(error.orig) or "pg_namespace_nspname_index" in str(error.orig):
+                raise StudyError(f"{place} holds a study already; continue it, or name another") from error
+            raise
+        finally:
+            engine.dispose()
+
+    def open(self, use: Use) -> Engine:
+        """See `Store`; the one connection of a driver holds a lock."""
+        return _driving(self.url) if use == "drive" else _opened(self.url)
+
+    def driven(self, connection: Connection) -> bool:
+        """See `Store`."""
+        return connection.execute(_HOLDER, _lock(self.url)).first() is not None
 
 
-def open_to_write(url: URL) -> Engine:
-    """The tables, for their driver: its one connection holds a lock. Raises StudyBusy, StudyError."""
+def _driving(url: URL) -> Engine:
     engine = _engine(url)
     with told(_place(url)), engine.connect() as connection:
         version = _version(connection, url)
@@ -111,16 +110,6 @@ def open_to_write(url: URL) -> Engine:
         )
     event.listen(engine, "do_connect", partial(_refuse, _place(url)))
     return engine
-
-
-def open_to_read(url: URL) -> Engine:
-    """The tables, for helpers and readers. Raises StudyError."""
-    return _opened(url)
-
-
-def driven(connection: Connection, url: URL) -> bool:
-    """Whether a driver holds the study's lock."""
-    return connection.execute(_HOLDER, _lock(url)).first() is not None
 
 
 def _refuse(place: str, *_: object) -> None:
@@ -154,7 +143,7 @@ def _opened(url: URL) -> Engine:
 
 def _version(connection: Connection, url: URL) -> int:
     """Format of the study. Raises StudyError where there is none, or one that is newer than this nasfit."""
-    if not _has_study(connection, url):
+    if not _has_study(connection):
         raise StudyError(f"{_place(url)} holds no study; check the address given to --store")
     about = {row.name: row.value for row in connection.execute(select(ABOUT))}
     version = int(about.get("format") or 0)
@@ -166,7 +155,7 @@ def _version(connection: Connection, url: URL) -> int:
     return version
 
 
-def _has_study(connection: Connection, url: URL) -> bool:
+def _has_study(connection: Connection) -> bool:
     try:
         connection.execute(select(ABOUT.c.name).limit(1))
     except ProgrammingError:

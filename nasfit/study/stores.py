@@ -1,4 +1,4 @@
-"""Where the tables of a study are: in its directory, or in PostgreSQL, whose address the directory has."""
+"""Where the tables of a study are: in its directory, or in a store whose address the directory has in `study.url`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, make_url, select
 
-from nasfit.errors import StudyError
-from nasfit.study import database, postgres
+from nasfit.errors import StudyError, UsageError
+from nasfit.study import database
 from nasfit.study.driver_lock import locked
+from nasfit.study.files import write_whole_file
+from nasfit.study.postgres import PostgresStore, address_of
+from nasfit.study.store import EXTENSIONS, Store, Use
 from nasfit.study.tables import TRIALS
 
-FILES = (database.FILE, postgres.FILE)
+ADDRESS = "study.url"
+FILES = (database.FILE, ADDRESS)
 
 
 def holds_study(directory: Path | str) -> bool:
@@ -27,66 +31,68 @@ def require_study(directory: Path) -> None:
         raise StudyError(f"{str(directory)!r} holds no study (no {database.FILE} in it); check the path")
 
 
+def store_at(address: str, name: str) -> Store:
+    """The store that a user names for a study. address: `postgresql://...`, or of another package's kind.
+
+    Raises UsageError, and ExtensionError where a package's does not load.
+    """
+    kind = address.partition(":")[0]
+    if EXTENSIONS.adds(kind):
+        added: Store = EXTENSIONS.make(kind, address, name)
+        return added
+    try:
+        return PostgresStore(address_of(address, name))
+    except UsageError as error:
+        others = EXTENSIONS.added()
+        raise UsageError(f"{error}, or an address of {', '.join(others)}" if others else str(error)) from error
+
+
 def create(directory: Path, store: str | None, settings: Mapping[str, Any], now: str) -> None:
-    """Makes the tables, whole or not at all. store: address of a PostgreSQL database; None: in the directory."""
+    """Makes the tables, whole or not at all. store: address of a store; None: in the directory."""
     if store is None:
         database.create(directory, settings, now)
         return
-    url = postgres.address_of(store, directory.absolute().name)
-    postgres.create(url, settings, now)
-    postgres.keep_address(directory, url)
+    found = store_at(store, directory.absolute().name)
+    found.create(settings, now)
+    _keep_address(directory, found)
 
 
 def known_elsewhere(directory: Path, store: str | None) -> bool:
     """Whether another machine has begun this study; its address is in the directory then."""
     if store is None:
         return False
-    url = postgres.address_of(store, directory.absolute().name)
-    if not postgres.exists(url):
+    found = store_at(store, directory.absolute().name)
+    if not found.exists():
         return False
     directory.mkdir(parents=True, exist_ok=True)
-    postgres.keep_address(directory, url)
+    _keep_address(directory, found)
     return True
 
 
 def require_store(directory: Path, store: str) -> None:
     """Raises StudyError where the directory's study is kept elsewhere."""
-    wanted = postgres.address_of(store, directory.absolute().name)
-    kept = None if in_directory(directory) else postgres.kept_address(directory)
+    wanted = store_at(store, directory.absolute().name).address
+    kept = None if in_directory(directory) else _kept(directory).address
     if kept != wanted:
-        place = "its directory" if kept is None else kept.render_as_string()
         raise StudyError(
-            f"study {str(directory)!r} is kept in {place}, not in {wanted.render_as_string()}; leave out --store to "
+            f"study {str(directory)!r} is kept in {kept or 'its directory'}, not in {wanted}; leave out --store to "
             f"continue it, or name another directory with --study"
         )
 
 
-def open_to_write(directory: Path) -> Engine:
-    """For the driver. Raises StudyError, and StudyBusy where one on another machine has it."""
-    if in_directory(directory):
-        return database.open_to_write(directory)
-    return postgres.open_to_write(postgres.kept_address(directory))
-
-
-def open_to_help(directory: Path) -> Engine:
-    """For a helper. Raises StudyError."""
-    if in_directory(directory):
-        return database.open_to_help(directory)
-    return postgres.open_to_read(postgres.kept_address(directory))
-
-
-def open_to_read(directory: Path) -> Engine:
-    """For a reader. Raises StudyError."""
-    if in_directory(directory):
-        return database.open_to_read(directory)
-    return postgres.open_to_read(postgres.kept_address(directory))
+def open_to(use: Use, directory: Path) -> Engine:
+    """For the driver, a helper or a reader. Raises StudyError, and StudyBusy where another machine drives it."""
+    if not in_directory(directory):
+        return _kept(directory).open(use)
+    opened = {"drive": database.open_to_write, "help": database.open_to_help, "read": database.open_to_read}
+    return opened[use](directory)
 
 
 def driven(directory: Path, connection: Connection) -> bool:
     """Whether a process drives the study at this moment, on any machine."""
     if in_directory(directory):
         return locked(directory)
-    return postgres.driven(connection, postgres.kept_address(directory))
+    return _kept(directory).driven(connection)
 
 
 def version(connection: Connection) -> object:
@@ -99,4 +105,22 @@ def version(connection: Connection) -> object:
 
 def in_directory(directory: Path) -> bool:
     """Whether the tables lie in the directory itself."""
-    return (directory / database.FILE).is_file() or not (directory / postgres.FILE).is_file()
+    return (directory / database.FILE).is_file() or not (directory / ADDRESS).is_file()
+
+
+def _keep_address(directory: Path, store: Store) -> None:
+    write_whole_file(directory / ADDRESS, f"{store.address}\n".encode())
+
+
+def _kept(directory: Path) -> Store:
+    address = (directory / ADDRESS).read_text().strip()
+    kind = address.partition(":")[0]
+    if kind.partition("+")[0] == "postgresql":
+        return PostgresStore(make_url(address))
+    if not EXTENSIONS.adds(kind):
+        raise StudyError(
+            f"study {str(directory)!r} is kept in {address!r}, a kind of store that a package adds; install that "
+            "package here too"
+        )
+    added: Store = EXTENSIONS.make(kind, address, directory.absolute().name)
+    return added

@@ -91,7 +91,7 @@ class Study:
         path = Path(path)
         stores.require_study(path)
         if read_only:
-            return cls(path, stores.open_to_read(path), None, clock)
+            return cls(path, stores.open_to("read", path), None, clock)
         with ExitStack() as undo:
             with told(path):
                 lock = DriverLock(path)
@@ -103,7 +103,7 @@ class Study:
         """Open a study beside its driver: as for reading, and to do jobs of it. Raises as `open` does."""
         path = Path(path)
         stores.require_study(path)
-        return cls(path, stores.open_to_help(path), None, clock, helps=True)
+        return cls(path, stores.open_to("help", path), None, clock, helps=True)
 
     @classmethod
     def open_or_create(
@@ -118,8 +118,8 @@ class Study:
         """Continue the study if there is one, else begin it.
 
         may_change: settings that may differ from the stored ones, and are stored anew. store: where the tables of a new
-        study are, `postgresql://user@host/database`, perhaps begun by another machine; None: in the directory. Raises
-        StudyError listing every other difference, and what `open` and `create` raise.
+        study are, `postgresql://user@host/database` or an address of another package's kind, perhaps begun by another
+        machine; None: in the directory. Raises StudyError listing every other difference, and as `open` and `create`.
         """
         path, settings = Path(path), plain(settings)
         if not (stores.holds_study(path) or stores.known_elsewhere(path, store)):
@@ -142,7 +142,7 @@ class Study:
 
     @classmethod
     def _opened(cls, path: Path, lock: DriverLock, undo: ExitStack, clock: Clock) -> Self:
-        study = cls(path, stores.open_to_write(path), lock, clock)
+        study = cls(path, stores.open_to("drive", path), lock, clock)
         undo.pop_all()
         return study
 

@@ -6,7 +6,7 @@ Plain columns and JSON text, so that any SQLite tool can query a study.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import astuple
 from typing import Any
@@ -24,6 +24,7 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    insert,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
@@ -147,6 +148,14 @@ TRIALS = Table(
     Column("batch", Integer),
     Column("place", Integer),
 )
+
+
+def write_study(connection: Connection, settings: Mapping[str, Any], about: Mapping[str, str]) -> None:
+    """Make the tables of a new study, and fill those that are known at its start. about: of the study, by name."""
+    METADATA.create_all(connection, checkfirst=False)
+    connection.execute(insert(ABOUT), [{"name": name, "value": value} for name, value in about.items()])
+    if settings:
+        connection.execute(insert(SETTINGS), [{"name": name, "value": value} for name, value in settings.items()])
 
 
 def upsert(connection: Connection, table: Table, row: dict[str, Any], merged: Callable[[Any], dict[str, Any]]) -> None:

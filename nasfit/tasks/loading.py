@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nasfit.errors import DataError, UnknownNameError, UsageError
+from nasfit.extensions import ExtensionPoint
 from nasfit.tasks import fashion_mnist
 from nasfit.tasks.cifar10 import cifar10_source
 from nasfit.tasks.dataset import ClassificationData, channel_statistics, fingerprint_of
@@ -32,6 +33,10 @@ from nasfit.tasks.stamps import digest
 
 NAMES = ("fashion-mnist", "fashion-mnist-small")
 MIN_RESOLUTION, MAX_RESOLUTION = 24, 512
+EXTENSIONS = ExtensionPoint(
+    "nasfit.tasks", "task", (*NAMES, HUB.rstrip(":")), offers=("name", "identity", "nature", "write")
+)
+"""Those of other packages, `NAME` or `NAME:REST`: each entry point refers to a `SourceFactory`."""
 
 
 def load(
@@ -52,8 +57,8 @@ def load(
     say), "fashion-mnist-small" (the shipped subset), or a path to: CIFAR-10 in either layout (see `cifar10`), an idx
     set such as torchvision's FashionMNIST/raw, a folder of pictures (see `list_folder` for its layouts, ImageNet's
     among them), WebDataset shards in a folder or by a brace pattern (see `shards`), or a Hugging Face data set on disk
-    (see `huggingface`); "hf:NAME" is one of the hub. Names win over paths; write ./fashion-mnist for a folder of that
-    name.
+    (see `huggingface`); "hf:NAME" is one of the hub; "NAME" or "NAME:REST" of another package, see `SourceFactory`.
+    Names win over paths; write ./fashion-mnist for a folder of that name.
 
     `cache` is a directory to keep the decoded data in. A second call with unchanged files and the same arguments opens
     what the first one wrote; changed files are decoded to a new place beside it. Compare `fingerprint` to notice that.
@@ -77,13 +82,17 @@ def load(
     """
     wanted = Wanted(resolution, seed, validation, pictures, stream)
     _check_arguments(wanted)
-    found = find(source, fashion_places)
+    return load_source(find(source, fashion_places), wanted, cache=cache, progress=progress)
+
+
+def load_source(found: Source, wanted: Wanted, *, cache: Path, progress: Progress | None = None) -> ClassificationData:
+    """The same of a source at hand, raising the same. found: any. wanted, cache, progress: as `load` takes them."""
     asked = [
-        str(resolution),
-        str(seed),
-        str(validation),
-        *([] if pictures is None else [str(pictures)]),
-        *["stream"] * stream,
+        str(wanted.resolution),
+        str(wanted.seed),
+        str(wanted.validation),
+        *([] if wanted.pictures is None else [str(wanted.pictures)]),
+        *["stream"] * wanted.stream,
     ]
     key = digest([found.identity(), found.name, str(FORMAT), *asked])
     directory = Path(cache) / f"{_slug(found.name)}-{key[:12]}"
@@ -100,6 +109,10 @@ def load(
 
 def find(source: str | Path, fashion_places: Sequence[Path] = fashion_mnist.PLACES) -> Source:
     """The source behind a name or path, nothing decoded yet. Raises as `load` does."""
+    kind, _, rest = str(source).partition(":")
+    if EXTENSIONS.adds(kind):
+        added: Source = EXTENSIONS.make(kind, rest)
+        return added
     if source == "fashion-mnist":
         return fashion_mnist.full(fashion_places)
     if source == "fashion-mnist-small":
@@ -143,12 +156,13 @@ def _check_arguments(wanted: Wanted) -> None:
 
 
 def _no_such(source: str, path: Path) -> DataError | UnknownNameError:
-    if not re.search(r"[/\\~]", source) and difflib.get_close_matches(source, NAMES, n=1, cutoff=0.5):
-        return UnknownNameError("data set", source, NAMES)
+    known = NAMES + EXTENSIONS.added()
+    if not re.search(r"[/\\~]", source) and difflib.get_close_matches(source, known, n=1, cutoff=0.5):
+        return UnknownNameError("data set", source, known)
     parent = path.absolute().parent
     beside = [entry.name for entry in parent.iterdir() if entry.is_dir()] if parent.is_dir() else []
     near = difflib.get_close_matches(path.name, beside, n=1)
-    hint = f"did you mean {shown(str(path.parent / near[0]))!r}?" if near else f"known names: {', '.join(NAMES)}"
+    hint = f"did you mean {shown(str(path.parent / near[0]))!r}?" if near else f"known names: {', '.join(known)}"
     return DataError(f"{shown(source)!r} is neither a known data set nor a folder; {hint}")
 
 

@@ -70,6 +70,16 @@ class Source(Protocol):
         """Decode everything once into the files of the three splits in `directory`, as `saved` lays them out."""
 
 
+class SourceFactory(Protocol):
+    """Finds a source; what a package's entry point in the group `nasfit.tasks` refers to."""
+
+    def __call__(self, rest: str) -> Source:
+        """rest: what the user wrote after the entry point's name and a colon; may be empty.
+
+        Raises DataError or UsageError where there is no such data; reads no pictures yet.
+        """
+
+
 @dataclass(frozen=True)
 class ArraySource:
     """A source that fits in memory: `reader` gives (train, test) as stored."""

@@ -13,6 +13,7 @@ from nasfit.training.classification_training import (
     seconds_per_step,
     seen_in_evaluation,
 )
+from nasfit.training.classifier import Classifier
 from nasfit.training.deployed_file import CALIBRATION_PICTURES, calibration_pictures, deployed_accuracy, shipped_file
 from nasfit.training.full_plan import FullPlan, Wishes, full_plan, stored_side
 from nasfit.training.full_recipe import FULL_RECIPES, FullRecipe, fitting_recipe, full_recipe
@@ -43,6 +44,7 @@ __all__ = [
     "PRECISIONS",
     "SCORES",
     "Began",
+    "Classifier",
     "Completed",
     "Course",
     "EpochEnded",

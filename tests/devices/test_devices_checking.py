@@ -22,6 +22,7 @@ class Perfect:
 
     name = "perfect"
     model_format = "onnx"
+    on_this_machine = False
 
     def __init__(self, spoil: dict[str, Callable[..., Any]]) -> None:
         self.spoil = spoil

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ssh_server import needs_sshd, running_board
 from tiny_networks import doubling_ncnn, doubling_onnx, doubling_tflite, two_inputs_onnx
 
 from nasfit.devices import ENGINES, check_device, engine_named, open_device, worker_engines
-from nasfit.devices.engines import not_installed
-from nasfit.errors import DeviceError, MissingExtraError, TrialFailure, UnknownNameError
+from nasfit.devices.engines import not_installed, runtime_code
+from nasfit.devices.ssh import SshDevice
+from nasfit.errors import DeviceError, ExtensionError, MissingExtraError, TrialFailure, UnknownNameError
 
 
 def doubling_pte(shape: tuple[int, ...] = (1, 3, 8, 8)) -> bytes:
@@ -234,3 +236,85 @@ def test_broken_engine_is_not_called_missing(change_worker: Callable[..., None])
     change_worker(before="import onnxruntime\nsys.modules['ai_edge_litert.interpreter'] = None")
     with pytest.raises(DeviceError, match=r"does not import.*pip install --upgrade ai-edge-litert"):
         open_device("local").describe()
+
+
+ADDED = """
+from nasfit.devices.engines import Engine
+from a_runtime import Doubler
+
+ENGINE = Engine("doubler", "numpy", "numpy", "onnx", ("fp32",), runtime=Doubler)
+"""
+RUNTIME = """
+from __future__ import annotations
+from dataclasses import dataclass
+import numpy as np
+
+@dataclass
+class Doubler:
+    path: str
+    threads: int
+    modules = ("numpy",)
+
+    def __post_init__(self) -> None:
+        with open(self.path, "rb") as file:
+            if file.read() != b"double":
+                raise ValueError("no network of mine")
+        self.inputs, self.input_shape = [("image", "float32")], [1, 3, 8, 8]
+
+    def bind(self, image_BCHW: np.ndarray) -> None:
+        self.image_BCHW = image_BCHW
+
+    def infer(self) -> None:
+        self.made = 2 * self.image_BCHW
+
+    def output(self) -> np.ndarray:
+        return self.made
+"""
+
+
+@pytest.fixture
+def doubler(add_package: Callable[..., None]) -> str:
+    """Name of an engine that another package adds; it reads the file `double`."""
+    add_package(RUNTIME, group="unused", package="a-runtime")
+    add_package(ADDED, group="nasfit.engines", package="an-engine", doubler="an_engine:ENGINE")
+    return "doubler"
+
+
+def test_an_engine_of_a_package_keeps_the_contract(doubler: str, image_BCHW: np.ndarray) -> None:
+    device = open_device("local", engine=doubler)
+    check_device(device, b"double", image_BCHW, 2 * image_BCHW)
+    assert device.model_format == "onnx" and device.describe().engine.startswith(f"doubler {np.__version__}")
+    with device.open() as session, pytest.raises(TrialFailure, match="ValueError: no network of mine"):
+        session.load("a", b"triple")
+
+
+@needs_sshd
+def test_an_engine_of_a_package_runs_on_a_board_that_lacks_the_package(doubler: str, image_BCHW: np.ndarray) -> None:
+    with running_board() as board:
+        device = SshDevice(board.name, engine=doubler, timeout_s=10)
+        check_device(device, b"double", image_BCHW, 2 * image_BCHW)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("import no_such_module", "No module named 'no_such_module'"), ("x = 1", "no attribute 'Doubler'")],
+)
+def test_code_of_an_engine_that_fails_in_its_process_is_told(
+    text: str, words: str, doubler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nasfit.devices.session.runtime_code", lambda _: {"code": text, "class_name": "Doubler"})
+    with pytest.raises(DeviceError, match=f"engine 'doubler' does not start on local: the engine's own code.*{words}"):
+        open_device("local", engine=doubler).describe()
+
+
+SOURCELESS = """
+from nasfit.devices.engines import Engine
+
+ENGINE = Engine("odd", "numpy", "numpy", "onnx", ("fp32",), runtime=type("Odd", (), {"__module__": "builtins"}))
+"""
+
+
+def test_an_engine_without_a_source_file_is_told(add_package: Callable[..., None]) -> None:
+    add_package(SOURCELESS, group="nasfit.engines", odd="other_parts:ENGINE")
+    with pytest.raises(ExtensionError, match=r"engine 'odd' of package other-parts .* has no source file to send"):
+        runtime_code(engine_named("odd"))

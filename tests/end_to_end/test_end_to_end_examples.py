@@ -21,9 +21,10 @@ def output(name: str, *arguments: str, cwd: Path) -> str:
 @pytest.mark.timeout(400)
 def test_this_machine(tmp_path: Path) -> None:
     out = output("01_this_machine.py", "20", "5", "study", cwd=tmp_path)
-    found = re.search(r"on the test set at \S+ ms: (\S+\.onnx)", out)
+    found = re.search(r"on the test set at \S+ ms: (\S+\.tflite)", out)
     assert found, out
     assert (tmp_path / found[1]).is_file()
+    assert re.search(r"a torch module of [\d,]+ weights for 10 classes", out)
 
 
 def test_count_and_measure(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-slow check format clean
+.PHONY: help demo test test-slow check docs reference format clean
 
 help:
 	@echo "make demo       set up, then search this machine for the network that fits (about 6 minutes)"
 	@echo "make test       set up, then run the fast tests"
 	@echo "make test-slow  the long tests"
 	@echo "make check      format, lint, types, floors and the fast tests"
+	@echo "make docs       the documentation as a site in build/docs"
+	@echo "make reference  write the generated pages of the documentation anew"
 	@echo "make format     rewrite the code in the house's format"
 
 $(READY): pyproject.toml
@@ -34,6 +36,13 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
 	$(BIN)/python -m pytest
+
+docs: reference
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs build/docs
+	@echo "build/docs/index.html"
+
+reference: $(READY)
+	$(BIN)/python tools/reference.py
 
 format: $(READY)
 	$(BIN)/ruff format .

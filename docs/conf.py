@@ -12,8 +12,8 @@ import nasfit
 
 PAGES = Path(__file__).parent
 PARTS = {
-    "Start": ".",
     "Tutorials": "tutorials",
+    "Help and figures": ".",
     "How to": "how-to",
     "Reference": "reference",
     "Explanation": "explanation",

@@ -62,7 +62,7 @@ def _command(name: str, command: Any) -> Iterator[str]:
         yield f"```\n{inspect.cleandoc(paragraph[example.end() :])}\n```\n" if example else f"{paragraph}\n"
     shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
     if shown:
-        yield "\n".join(["| | | default |", "|---|---|---|", *map(_parameter, shown)]) + "\n"
+        yield "\n".join(["| option | means | default |", "|---|---|---|", *map(_parameter, shown)]) + "\n"
     for below, child in getattr(command, "commands", {}).items():
         yield from _command(f"{name} {below}", child)
 

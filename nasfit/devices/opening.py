@@ -23,10 +23,10 @@ def open_device(
     """The device of this name: `local` (this machine), `ssh://[user@]host[:port]`, `adb:SERIAL`, or `adb` where one
     phone is connected; `ray:LABEL/DEVICE`, one of these at a cluster's machine with the resource `device:LABEL`.
 
-    engine: `litert`, `onnxruntime`, `openvino`, `ncnn` or `executorch`. core: CPU core to pin to, None takes the
-    fastest. realtime: ask for real-time priority while timing; with several threads there is none. threads: of one
-    inference. timeout_s: a network that takes longer for one step has failed. Raises UnknownNameError or UsageError; a
-    device that does not answer says so when it is used.
+    engine: `litert`, `onnxruntime`, `openvino`, `ncnn` or `executorch`.
+    core: CPU core to pin to, None takes the fastest. realtime: ask for real-time priority while timing; with several
+    threads there is none. threads: of one inference. timeout_s: a network that takes longer for one step has failed.
+    Raises UnknownNameError or UsageError; a device that does not answer says so when it is used.
     """
     kind, _, rest = name.partition(":")
     if name == "local":

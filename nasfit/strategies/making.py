@@ -32,12 +32,11 @@ def make_strategy(
 ) -> Strategy:
     """A strategy for the space with these option counts.
 
+    option_counts: options of each decision. goal, groups, lookups, accuracy_hints, latency_hints: see `Guided`.
     name: one of `STRATEGIES`; `ppo` has our tuned settings, `ppo-paper` the published ones, `tpe` and `gp` are Optuna's
-    samplers (`pip install 'nasfit[optuna]'`). option_counts: options of each decision. seed: 0 or more. asked:
-    proposals made before, for a search that goes on. goal, groups, lookups, accuracy_hints, latency_hints: for
-    `guided`, which does without any of them, see `Guided`; the others follow the outcomes alone.
-
-    Only the two PPOs and `gp` load torch. Raises UnknownNameError for another name, UsageError for the rest.
+    samplers (`pip install 'nasfit[optuna]'`). seed: 0 or more. asked: proposals made before, for a search that goes on.
+    The rest is for `guided`, which does without any of it, see `Guided`; the others follow the outcomes alone. Only the
+    two PPOs and `gp` load torch. Raises UnknownNameError for another name, UsageError for the rest.
     """
     if name not in STRATEGIES:
         raise UnknownNameError("strategy", name, STRATEGIES)

@@ -69,7 +69,7 @@ NEEDS: dict[str, Callable[[], dict[str, Any]]] = {
     "how-to/published-networks.md": weights,
     "explanation/predictors.md": measured,
 }
-SLOW = ("how-to/search-a-table.md", "explanation/predictors.md")
+SLOW = ("how-to/search-a-table.md",)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in PAGES])

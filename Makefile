@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test test-slow check format dist release clean
+.PHONY: help demo test test-slow check docs reference format dist release clean
 
 help:
 	@echo "make demo       set up, then search this machine for the network that fits (about 6 minutes)"
 	@echo "make test       set up, then run the fast tests"
 	@echo "make test-slow  the long tests"
 	@echo "make check      format, lint, types, floors and the fast tests"
+	@echo "make docs       the documentation as a site in build/docs"
+	@echo "make reference  write the generated pages of the documentation anew"
 	@echo "make format     rewrite the code in the house's format"
 	@echo "make dist       build the wheel and use it from another directory"
 	@echo "make release VERSION=0.2.0    check, build, date the changelog, commit and tag"
@@ -37,6 +39,13 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+docs: reference
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs build/docs
+	@echo "build/docs/index.html"
+
+reference: $(READY)
+	$(BIN)/python tools/reference.py
 
 format: $(READY)
 	$(BIN)/ruff format .

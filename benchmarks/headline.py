@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--strategy", default="guided")
     parser.add_argument("--space", default=DEFAULT_SPACE)
-    parser.add_argument("--engine", default="litert", help="README's figures are of onnxruntime")
+    parser.add_argument("--engine", default="litert", help="the first figures are of onnxruntime")
     parser.add_argument("--random", action="store_true", help="run random search for as long beside each search")
     parser.add_argument("--studies", type=Path, default=Path("runs/headline"))
     parser.add_argument("--finished", action="store_true", help="print what is finished, and run nothing")

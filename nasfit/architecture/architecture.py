@@ -34,7 +34,8 @@ class Block:
     skip: `identity` (added where stride is 1 and channels match), `pool` (3x3 average with the layer's stride, added
     where channels match) or `none`. filters: output channels. se_form: `se` (MnasNet: squeezed to a share of the
     layer's input channels, gated by a sigmoid) or `hse` (MobileNetV3: to a share of the channels it scales, rounded to
-    a multiple of 8, gated by a hard sigmoid). activation: None for the network's.
+    a multiple of 8, gated by a hard sigmoid). activation: None for the network's. Raises ArchitectureError naming the
+    value that is out of range.
     """
 
     op: str
@@ -91,9 +92,11 @@ class Block:
 class Architecture:
     """One network: 3x3 stem convolution, blocks, 1x1 head convolution, global mean, linear classifier.
 
-    resolution: side of the square input in pixels, at least 24. channels: of the input (1 grey, 3 colour).
+    stem_filters, head_filters: output channels of stem and head. stem_stride: 1 or 2. blocks: at least one. classes:
+    outputs. resolution: side of the square input in pixels, at least 24. channels: of the input (1 grey, 3 colour).
     activation: `relu` (MnasNet), `relu6` (MobileNetV2) or `hswish` (MobileNetV3). hidden_filters: outputs of a linear
-    layer with that activation between mean and classifier (MobileNetV3), 0 for none.
+    layer with that activation between mean and classifier (MobileNetV3), 0 for none. Raises ArchitectureError naming
+    the value that is out of range.
     """
 
     stem_filters: int

@@ -106,8 +106,9 @@ class Detector:
 
 
 def detector_on(architecture: Architecture, *, classes: int, resolution: int = 320) -> Detector:
-    """SSDLite on a classification network, for colour pictures of `resolution` px and so many classes.
+    """SSDLite on a classification network, for colour pictures.
 
+    architecture: of that network. classes: to be found, without the background. resolution: side of the pictures, px.
     A network that was fitted to small pictures (see `adapted`) gets the strides back that its blocks have for large
     ones, which changes no weight. Raises ArchitectureError where it halves its map less or more than five times and
     its blocks are not those of MobileNetV2's pattern.

@@ -17,9 +17,9 @@ def check_device(
 ) -> None:
     """Does the device keep the contract of `Device` and `Session`? Takes a few seconds.
 
-    model_bytes: a network that the engine reads; input_BCHW and expected_BK: an input of batch 1 and the output it must
-    give, within `tolerance` of the largest. Raises DeviceError naming the first promise that is broken, and what the
-    device itself raises where it cannot be used at all.
+    device: yours. model_bytes: a network that the engine reads. input_BCHW, expected_BK: an input of batch 1, and the
+    output it must give. tolerance: largest allowed difference, in shares of the largest output. Raises DeviceError
+    naming the first promise that is broken, and what the device itself raises where it cannot be used at all.
     """
     _check_descriptions(device)
     for _ in range(2):  # one session after the other

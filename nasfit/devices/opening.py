@@ -32,6 +32,7 @@ def open_device(
     phone is connected; `ray:LABEL/DEVICE`, one of these at a cluster's machine with the resource `device:LABEL`;
     `KIND` or `KIND:REST` where another package adds devices of that kind.
 
+    engine: `litert`, `onnxruntime`, `openvino`, `ncnn` or `executorch`.
     core: CPU core to pin to, None takes the fastest. realtime: ask for real-time priority while timing; with several
     threads there is none. threads: of one inference. timeout_s: a network that takes longer for one step has failed.
     Raises UnknownNameError, UsageError, and ExtensionError for a package's kind that does not load; a device that does

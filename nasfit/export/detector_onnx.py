@@ -34,8 +34,11 @@ def detector_to_onnx(
     """An ONNX file: `image` (1, 3, H, W) float32, normalised -> `boxes` (D, 4), `scores` (D,), `labels` (D,) int64.
 
     Boxes are left, top, right, bottom in shares of the picture's sides; labels count the classes from 0; the best score
-    comes first. least_score: of what is reported. most_overlap: of two boxes of one class, intersection over union.
-    most_boxes: D at most. The module is not changed. Raises TrialFailure naming what cannot be written.
+    comes first.
+
+    network: as `build_detector` makes it. metadata: stored as texts. least_score: of what is reported. most_overlap: of
+    two boxes of one class, intersection over union. most_boxes: D at most. The module is not changed. Raises
+    TrialFailure naming what cannot be written.
     """
     side = network.detector.resolution
     program, graph = trace_program(network, (3, side, side)), Graph()

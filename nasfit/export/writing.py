@@ -40,13 +40,14 @@ def export_model(
     metadata: Mapping[str, str] | None = None,
     calibration_BCHW: Tensor | None = None,
 ) -> bytes:
-    """The module in evaluation mode as a file of one of MODEL_FORMATS.
+    """The module in evaluation mode as a file.
 
-    input_shape: (C, H, W). precision: `fp32`, or `int8` for weights and activations of 8 bits between a float32 input
-    and output. metadata: stored as texts. calibration_BCHW: normalised float32 pictures that show how large activations
-    get, for int8 alone; some hundred. The module is not changed. Raises UnknownNameError for an unknown format or
-    precision, UsageError where a format has no int8 or pictures are missing, TrialFailure for what cannot be written,
-    MissingExtraError where only an extra can write the format (pte).
+    module: (B, C, H, W) -> (B, K). input_shape: (C, H, W). model_format: one of MODEL_FORMATS. precision: `fp32`, or
+    `int8` for weights and activations of 8 bits between a float32 input and output. metadata: stored as texts.
+    calibration_BCHW: normalised float32 pictures that show how large activations get, for int8 alone; some hundred. The
+    module is not changed. Raises UnknownNameError for an unknown format or precision, UsageError where a format has no
+    int8 or pictures are missing, TrialFailure for what cannot be written, MissingExtraError where only an extra can
+    write the format (pte).
     """
     if model_format not in _FORMATS:
         raise UnknownNameError("model format", model_format, _FORMATS)

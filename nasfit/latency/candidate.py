@@ -38,7 +38,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network's file for the device's engine. check: None measures it unchecked."""
+    """A network to measure.
+
+    content: its file, of the format that the device's engine reads. check: None measures it unchecked.
+    """
 
     content: bytes
     check: Check | None = None

@@ -34,7 +34,8 @@ def measure(
 ) -> dict[str, Measurement | TrialFailure]:
     """Latency of every network, in the order given; a network that does not run has its failure there instead.
 
-    models: name -> file for the device's engine, or `Candidate` to have its output checked before it is timed. cache:
+    models: name -> file for the device's engine, or `Candidate` to have its output checked before it is timed.
+    timing: how long, how exactly. cache:
     `measurement_key` -> `Measurement.to_dict()`; names must then be architecture texts. Found ones are not measured
     again; new ones are stored, failures are not. resources: also memory and energy, each network alone in a fresh
     process. Raises DeviceError where the device does not answer; `DeviceGone` may pass, and what was stored in the

@@ -81,8 +81,9 @@ class Form(Protocol):
 class Predictor:
     """Fitted by `fit`; equal data give the equal predictor.
 
-    inputs: what was measured. margin: half the interval over the process's own standard deviation; from networks held
-    out, so that the interval holds what it promises. device, engine: on which the latencies were measured.
+    form: what it knows of the inputs. process: fitted to their latencies. inputs: what was measured. margin: half the
+    interval over the process's own standard deviation; from networks held out, so that the interval holds what it
+    promises. device, engine: on which the latencies were measured.
     """
 
     form: Form

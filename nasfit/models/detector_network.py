@@ -32,7 +32,11 @@ _HEAD_STD = 0.03
 def build_detector(
     detector: Detector, *, bn_epsilon: float = BN_EPSILON, bn_momentum: float = BN_MOMENTUM
 ) -> DetectorNetwork:
-    """A freshly initialised module: images_BCHW (float, normalised) -> maps of offsets and logits."""
+    """A freshly initialised module: images_BCHW (float, normalised) -> offsets and logits of each map.
+
+    First the offsets of each map (B, 4 x boxes, side, side), the largest map first, then the logits of each (B, K x
+    boxes, side, side). detector: as `detector_on` makes it. bn_epsilon, bn_momentum: as in `build`.
+    """
     network = DetectorNetwork(detector)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -32,9 +32,10 @@ def build(
 ) -> Network:
     """A freshly initialised module: images_BCHW (float, normalised) -> logits_BK.
 
-    dropout: share of the head's features dropped in training, 0 to 1. bn_momentum is torch's (1 minus TensorFlow's).
-    same_padding: TensorFlow's `SAME` rule, which pads stride-2 convolutions on the lower right; for its weights.
-    Raises ArchitectureError where a map of odd size would be halved under same_padding.
+    architecture: what is built. dropout: share of the head's features dropped in training, 0 to 1. bn_epsilon: of batch
+    norm. bn_momentum: of its running statistics, as torch counts it (1 minus TensorFlow's). same_padding: TensorFlow's
+    `SAME` rule, which pads stride-2 convolutions on the lower right; for its weights. Raises ArchitectureError where a
+    map of odd size would be halved under same_padding.
     """
     if same_padding:
         _require_even_maps(architecture)

@@ -32,7 +32,8 @@ class Reward:
     """A reward with its settings; call it with accuracy (0..1) and latency (ms).
 
     kind: `soft` (alpha = beta = -0.07), `hard` (alpha = 0, beta = -1: the limit binds) or `abs` (beta = -0.10).
-    alpha, beta: 0 or below, replace the published ones; None keeps them. `abs` has no alpha. Raises UsageError.
+    target_ms: T, above 0. alpha, beta: 0 or below, replace the published ones; None keeps them. `abs` has no alpha.
+    Raises UsageError.
     """
 
     kind: str

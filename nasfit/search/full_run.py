@@ -90,8 +90,10 @@ def run_full_training(
 ) -> Iterator[FullEvent]:
     """Trains a network fully, or goes on with it, tests it once and writes its files to `directory`.
 
-    ranks: every process runs this; the first writes, tests and tells. only_plan: end after the plan, nothing trained.
-    Raises UsageError, DataError, TrainingError, and StudyError where the directory holds another training.
+    settings: a training goes on with the same ones only. ranks: every process runs this; the first writes, tests and
+    tells. device: torch's, None takes that of the settings. only_plan: end after the plan, nothing trained. progress:
+    told how many pictures of how many are decoded. Raises UsageError, DataError, TrainingError, and StudyError where
+    the directory holds another training.
     """
     with ExitStack() as held:
         if ranks.is_first:

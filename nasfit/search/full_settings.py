@@ -22,10 +22,10 @@ class FullSettings:
     most; the latter fits the training into so many seconds. batch, accumulate, rate: see `Wishes`. resolution: px.
     is_fixed: the architecture has the resolution and the strides it is to be trained with; else it is fitted to the
     pictures, its classes and channels in any case. strides: which halvings a network fitted to small pictures keeps,
-    `early` or `late`. pictures: most training pictures, balanced by class. stream: keep no
-    decoded pictures. device: `cpu` or `cuda`. precision: `fp32` or `bf16`. weights: a file to start from. balanced:
-    rare classes weigh as much as frequent ones. saved_every_s: at most so much is lost by a kill. logs: where curves go
-    beside TensorBoard's files, names of LOGS.
+    `early` or `late`. pictures: most training pictures, balanced by class. stream: keep no decoded pictures. device:
+    `cpu` or `cuda`. precision: `fp32` or `bf16`. compiled: by `torch.compile`. weights: a file to start from. balanced:
+    rare classes weigh as much as frequent ones. seed: of weights, splits and batches. saved_every_s: at most so much is
+    lost by a kill. logs: where curves go beside TensorBoard's files, names of LOGS.
     """
 
     data: str

@@ -122,7 +122,7 @@ def calibrate(
     Raises UsageError where even the smallest network misses the target.
     """
     core_seconds = settings.budget_s * SEARCH_SHARE * pool.workers
-    wanted_images = settings.proxy_images or min(PROXY_IMAGES, len(data.train.labels_N))
+    wanted_images = settings.proxy_images or _wanted_images(len(data.train.labels_N))
     middle = [options // 2 for options in space.option_counts]
     plan = None
     for width, strides in _rungs(settings, data.resolution):
@@ -168,6 +168,14 @@ def calibrate(
 def _roomy(latencies: dict[str, float], target_ms: float) -> bool:
     """Whether enough of a space meets the target: it is at least the geometric mean of the smallest and the middle."""
     return latencies["smallest_ms"] * latencies["middle_ms"] <= target_ms**2
+
+
+def _wanted_images(pictures: int) -> int:
+    """One pass, as fresh pictures teach more than repeated ones; of few pictures as many passes as a trial has to see.
+
+    A single pass of some hundred pictures is some steps, after which all networks are at chance.
+    """
+    return min(PROXY_IMAGES, max(pictures, min(LEAST_IMAGES, MOST_EPOCHS * pictures)))
 
 
 def _images(settings: Settings, wanted: int, affordable: int) -> int:

@@ -72,9 +72,9 @@ def search_table(
     exceeded, 0 or below within all. What it raises makes a FAILED trial; the search goes on. goal: a Reward, or a Front
     that serves every limit between two latencies. latency: of a point, where it can be known before the point is
     evaluated, as in a search on a device; `guided` then asks for many. groups: decisions of each block in reading
-    order, where known. batch: points proposed at once. study: directory that keeps the trials; the same call goes on
-    there. question: JSON values that say what `evaluate` answers; a study goes on with the same ones only. is_over:
-    asked before points are proposed; True ends the search early.
+    order, where known. strategy, seed: as `make_strategy` takes them. batch: points proposed at once. study: directory
+    that keeps the trials; the same call goes on there. question: JSON values that say what `evaluate` answers; a study
+    goes on with the same ones only. is_over: asked before points are proposed; True ends the search early.
 
     Raises UsageError, UnknownNameError, and StudyError where the study is of another search or every point of the first
     batch fails.

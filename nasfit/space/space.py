@@ -18,7 +18,8 @@ class BlockChoices:
     """The options of one searched block, one tuple a decision; `options` gives the tokens' order.
 
     The defaults are the paper's: 4 ops x 2 kernels x 2 SE ratios x 3 skips; with three filter sizes and three depths
-    that makes 432 blocks. The stride is given, not searched. Raises UsageError for a choice without options or with one
+    that makes 432 blocks. filters, layers: options, to be given. stride: of the block, fixed and not searched. ops,
+    kernels, se_ratios, skips: options, each as in `Block`. Raises UsageError for a choice without options or with one
     twice, ArchitectureError for an option that describes no block.
     """
 
@@ -77,7 +78,9 @@ _DECISIONS = ("op", "kernel", "SE ratio", "skip op", "filters", "layers")
 class SearchSpace:
     """Blocks in sequence between a stem and a head; each is fixed (`Block`) or searched (`BlockChoices`).
 
-    head_scales: whether a width multiplier changes the head's filters too; the published networks keep theirs.
+    name: kept by a study, which goes on with a space of equal facts only. blocks: in order. stem_filters, stem_stride,
+    head_filters: as in `Architecture`. head_scales: whether a width multiplier changes the head's filters too; the
+    published networks keep theirs.
     """
 
     name: str

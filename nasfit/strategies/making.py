@@ -35,6 +35,7 @@ def make_strategy(
 ) -> Strategy:
     """A strategy for the space with these option counts.
 
+    option_counts: options of each decision. goal, groups, lookups, accuracy_hints, latency_hints: see `Guided`.
     name: one of `STRATEGIES`; `ppo` has our tuned settings, `ppo-paper` the published ones, `tpe` and `gp` are Optuna's
     samplers (`pip install 'nasfit[optuna]'`); or one that another package adds. seed: 0 or more. asked: proposals made
     before, for a search that goes on. The rest is for `guided`, which does without any of it, see `Guided`; the others

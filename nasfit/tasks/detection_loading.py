@@ -45,10 +45,11 @@ def load_detection(
 ) -> DetectionData:
     """Detection data from a folder of Pascal VOC annotations or COCO files (see `voc` and `coco` for their layouts).
 
-    resolution: side of the network's input, px; pictures are kept whole, upright and squeezed to squares of 1.25 times
-    that. cache: a directory to keep them in; a second call with unchanged files and the same arguments opens what the
-    first one wrote. seed: of the splits: a missing test part is carved from train, then a missing validation part, 15 %
-    each and at most 10,000 pictures, from pictures of each class in proportion (a picture's class is its rarest).
+    source: the folder, or one COCO .json. resolution: side of the network's input, px; pictures are kept whole, upright
+    and squeezed to squares of 1.25 times that. cache: a directory to keep them in; a second call with unchanged files
+    and the same arguments opens what the first one wrote. seed: of the splits: a missing test part is carved from
+    train, then a missing validation part, 15 % each and at most 10,000 pictures, from pictures of each class in
+    proportion (a picture's class is its rarest). progress: told how many pictures of how many are decoded.
 
     Raises DataError where there are no annotations, no readable pictures, or too few to split; UsageError for a
     resolution out of range.

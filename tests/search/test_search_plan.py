@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nasfit.search import Settings
-from nasfit.search.plan import RUNGS, calibrate
+from nasfit.search.plan import LEAST_IMAGES, MOST_EPOCHS, PROXY_IMAGES, RUNGS, _wanted_images, calibrate
 from nasfit.space import named_space
 
 # Of each rung, as a two-core server measured them: smallest, middling and largest network, ms.
@@ -47,3 +47,11 @@ def test_a_space_that_trains_too_slowly_is_not_taken(chosen):
 
 def test_what_the_settings_fix_is_taken(chosen):
     assert chosen(0.25, width=1.0, strides="late") == (1.0, "late")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "wanted"),
+    [(20, 20 * MOST_EPOCHS), (217, LEAST_IMAGES), (8_500, 8_500), (1_000_000, PROXY_IMAGES)],
+)
+def test_few_pictures_are_seen_several_times(pictures, wanted):
+    assert _wanted_images(pictures) == wanted

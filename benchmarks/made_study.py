@@ -63,6 +63,17 @@ def made_study(path: Path, trials: int, *, finished: bool, seed: int = 0, store:
             _finale(study)
 
 
+def one_more(path: Path, *, accuracy: float = 0.5) -> Trial:
+    """Drives an unfinished study for a moment: one of its RUNNING trials ends, trained, just within the limit."""
+    with Study.open(path) as study:
+        trial = study.running()[0]
+        ended = replace(
+            trial, state=TrialState.COMPLETE, accuracy=accuracy, latency_ms=0.99 * TARGET_MS, reward=accuracy
+        )
+        study.finish([ended])
+        return ended
+
+
 def _proposals(
     draw: random.Random, space: SearchSpace, plan: Plan, number: int, *, random_ones: bool
 ) -> Iterator[Proposal]:

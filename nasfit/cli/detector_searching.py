@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nasfit.architecture import Architecture
+from nasfit.cli.interrupting import interruptible
 from nasfit.cli.progress import LOG
-from nasfit.cli.searching import file_name, interruptible
+from nasfit.cli.searching import file_name
 from nasfit.devices import open_device
 from nasfit.search.detector_search import DetectorSearch, DetectorSearchSettings, search_detectors
 

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from nasfit.architecture import Architecture
-from nasfit.cli.progress import points
+from nasfit.cli.interrupting import interruptible
+from nasfit.cli.progress import draws_bar, points
 from nasfit.cli.quantities import duration
-from nasfit.cli.searching import file_name, interruptible
+from nasfit.cli.searching import file_name
 from nasfit.cli.training import asked_network
 from nasfit.devices import open_device
 from nasfit.search.detector_run import DetectorEvent, DetectorReady, DetectorResult, train_detector
@@ -91,14 +92,14 @@ class _View:
         self._steps = 1
 
     def __enter__(self) -> _View:
-        if self._console.is_terminal:
+        if draws_bar(self._console):
             self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._console.is_terminal:
+        if draws_bar(self._console):
             self._bar.stop()
 
     def decoded(self, done: int, total: int) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from rich.console import Console
@@ -26,6 +27,8 @@ from nasfit.search.plan import SEARCH_SHARE
 from nasfit.study import Trial, TrialState
 
 LOG = logging.getLogger("nasfit")
+# Fewer say little about how long the next will take.
+FEWEST_TRAINED = 3
 
 
 class View:
@@ -36,17 +39,19 @@ class View:
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), console=self._console
         )
+        self._drawn = draws_bar(self._console)
         self._search_s = budget_s * SEARCH_SHARE
         self._task: TaskID | None = None
         self._best: Trial | None = None
-        self._since = time.monotonic()
+        self._since = self._planned_at = time.monotonic()
+        self._trained = 0
         self._said: set[str] = set()
         self._handler = _Handler(self._say)
 
     def __enter__(self) -> View:
         LOG.addHandler(self._handler)
         LOG.setLevel(logging.INFO)
-        if self._console.is_terminal:
+        if self._drawn:
             self._bar.start()
         return self
 
@@ -54,7 +59,7 @@ class View:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         LOG.removeHandler(self._handler)
-        if self._console.is_terminal:
+        if self._drawn:
             self._bar.stop()
 
     def show(self, event: Event) -> None:
@@ -66,6 +71,7 @@ class View:
                 if event.resumed:
                     self._say(f"going on after {event.resumed} trials")
             case Planned():
+                self._planned_at = time.monotonic()
                 for line in event.plan.lines(event.settings):
                     self._say(line)
             case Noted():
@@ -91,8 +97,17 @@ class View:
         if best is not None and best != self._best:
             self._best = best
             self._say(f"best so far: {points(best.accuracy)} at {best.latency_ms:.3g} ms (trial {best.number})")
-        note = f"{event.finished} trials, {duration(event.left_s)} left"
-        self._advance("search", 1 - event.left_s / self._search_s, note)
+        self._trained += "train" in trial.seconds and trial.duplicate_of is None
+        self._advance("search", 1 - event.left_s / self._search_s, ", ".join(self._notes(event)))
+
+    def _notes(self, event: TrialFinished) -> Iterator[str]:
+        yield f"{event.finished} trials"
+        if event.best is not None:
+            yield f"best {points(event.best.accuracy)} at {event.best.latency_ms:.3g} ms"
+        if self._trained >= FEWEST_TRAINED:
+            pace_s = (time.monotonic() - self._planned_at) / self._trained
+            yield f"about {max(0, round(event.left_s / pace_s))} more to train"
+        yield f"{duration(event.left_s)} left"
 
     def _step(self, what: str, done: int, of: int) -> None:
         self._advance(what, done / of, f"{done} of {of}")
@@ -116,6 +131,11 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._say(record.getMessage())
+
+
+def draws_bar(console: Console) -> bool:
+    """Whether a bar that moves has a place there: a terminal that can, and nobody who keeps the lines, as CI does."""
+    return console.file.isatty() and not console.is_dumb_terminal and not os.environ.get("CI")
 
 
 def points(accuracy: float | None) -> str:

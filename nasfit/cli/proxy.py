@@ -6,8 +6,9 @@ import json
 import re
 from pathlib import Path
 
+from nasfit.cli.interrupting import interruptible
 from nasfit.cli.progress import View
-from nasfit.cli.searching import file_name, interruptible
+from nasfit.cli.searching import file_name
 from nasfit.errors import UsageError
 from nasfit.search import ProxyChosen, ProxySettings, check_proxy
 

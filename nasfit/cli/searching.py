@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-import signal
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from nasfit.cli.interrupting import interruptible
 from nasfit.cli.progress import View
 from nasfit.cli.quantities import duration, megabytes, seconds
 from nasfit.cli.settings_file import NOT_KEPT
@@ -110,26 +108,3 @@ def default_study(settings: Settings) -> Path:
 def file_name(data: str) -> str:
     """What the pictures are called in the name of a study."""
     return re.sub(r"[^A-Za-z0-9]+", "-", Path(data).name).strip("-").lower() or "pictures"
-
-
-def command_line() -> str:
-    """The command as it was typed, quoted for a shell."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-@contextmanager
-def interruptible(kept: str) -> Iterator[None]:
-    """Ctrl-C, and SIGTERM as well, end the command with code 130 and say how to go on. kept: what is, once finished."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(f"\nstopped; every finished {kept} is kept. The same command goes on:", file=sys.stderr)
-        print(f"  {command_line()}", file=sys.stderr)
-        raise SystemExit(130) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -11,7 +11,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from nasfit.cli.progress import points
+from nasfit.cli.progress import draws_bar, points
 from nasfit.cli.quantities import duration
 from nasfit.search import FullEvent, FullFinished, FullPlanned, Noted
 from nasfit.training import Began, EpochEnded, Stepped
@@ -33,14 +33,14 @@ class TrainingView:
         self._since = self._said_at = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if draws_bar(self._console):
             self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._console.is_terminal:
+        if draws_bar(self._console):
             self._bar.stop()
 
     def show(self, event: FullEvent) -> None:
@@ -75,7 +75,7 @@ class TrainingView:
 
     def _stepped(self, event: Stepped) -> None:
         note = f"loss {event.loss:.3f}, {event.examples_per_second:,.0f} images/s, {duration(event.left_s)} left"
-        if not self._console.is_terminal:
+        if not draws_bar(self._console):
             self._said_now_and_then(f"step {event.step:,} of {self._steps:,}: {note}")
             return
         if self._task is None:

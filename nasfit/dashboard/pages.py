@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 import nasfit
 from nasfit.architecture import Architecture
@@ -13,7 +15,7 @@ from nasfit.dashboard import health
 from nasfit.dashboard.curve_charts import finals_curves, one_curve, trials_curves
 from nasfit.dashboard.device_chart import device_chart
 from nasfit.dashboard.latency_charts import samples_chart, spread_chart
-from nasfit.dashboard.moment import Moment
+from nasfit.dashboard.moment import MOST_SHOWN, Moment
 from nasfit.dashboard.passing import tiles
 from nasfit.dashboard.strip import strip
 from nasfit.dashboard.trial_tables import facts, front_table, trials_table
@@ -74,17 +76,13 @@ def script() -> str:
 def parts_of(look: Look) -> dict[str, str]:
     """HTML by name; a part with nothing to show is empty."""
     moment = look.moment
-    assert moment is not None, "a watch begins with a moment"
     told = {"state": _part("state", moment, trouble=look.trouble)}
     return told | {name: _part(name, moment, **_WITH[name](moment)) for name in PARTS}
 
 
-def page(look: Look, parts: Mapping[str, str], version: str) -> str:
-    """The page itself, whole without the script."""
-    assert look.moment is not None, "a watch begins with a moment"
-    return _render(
-        "dashboard.html", story=look.moment.story, parts=parts, names=PARTS, live=version, next_s=look.next_s
-    )
+def page(story: Story, parts: Mapping[str, str], version: str, next_s: float) -> str:
+    """The page itself, whole without the script. version, next_s: told to the script, which asks for what changes."""
+    return _render("dashboard.html", story=story, parts=parts, names=PARTS, live=version, next_s=next_s)
 
 
 def trials_page(story: Story, state: TrialState | None, before: int) -> str:
@@ -168,8 +166,13 @@ def _reward(moment: Moment) -> dict[str, Any]:
 
 
 def _networks(moment: Moment) -> dict[str, Any]:
-    shown = [(trial, strip(Architecture.parse(trial.architecture), f"strip-{trial.number}")) for trial in moment.shown]
+    shown = [(trial, _strip(trial.architecture, f"strip-{trial.number}")) for trial in moment.shown]
     return {"shown": shown, "leader": moment.story.leader}
+
+
+@lru_cache(maxsize=10 * MOST_SHOWN)
+def _strip(architecture: str, name: str) -> Markup:
+    return strip(Architecture.parse(architecture), name)
 
 
 def _spread(moment: Moment) -> dict[str, Any]:

@@ -39,10 +39,10 @@ def parts_of(architecture: Architecture) -> Iterator[Part]:
         op, kernel = ("conv", 1 if name == "head" else 3) if block is None else (block.op, block.kernel)
         told = f"{name}: {op} {kernel}×{kernel}{_details(block)}, {row.filters:,} filters at {row.resolution} px; "
         told += f"{share(row.madds / counts.madds)} of {millions(counts.madds)} multiply-adds"
-        filters = f"{row.filters:,}" + (" SE" if block is not None and block.se_ratio else "")
+        below = f"{kernel}×{kernel}, {row.filters:,}" + (" SE" if block is not None and block.se_ratio else "")
         kind = "mbconv" if op.startswith("mbconv") else op
         layers = 1 if block is None else block.layers
-        yield Part(name, (f"{op} {kernel}×{kernel}", filters), kind, layers, row.resolution, told)
+        yield Part(name, (op, below), kind, layers, row.resolution, told)
 
 
 def strip(architecture: Architecture, name: str) -> Markup:
@@ -74,7 +74,7 @@ def _column(part: Part, tall: float, x: float, width: float, room: int) -> Marku
     )
     words = Markup("").join(
         text(x, BARS_TOP + BARS + below, line, class_=kind)
-        for below, line, kind in zip((17, 34), part.words, ("label", "label soft"), strict=True)
+        for below, line, kind in zip((17, 34), part.words, ("label", "tick"), strict=True)
     )
     # Something to point at between the bars too.
     whole = element("rect", class_="hold", x=x, y=0.0, width=width, height=HEIGHT)

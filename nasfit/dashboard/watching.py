@@ -14,7 +14,8 @@ from nasfit.dashboard.moment import Keeper, Moment
 from nasfit.errors import StudyError
 from nasfit.search.standing import RUNNING, standing
 from nasfit.study import Member, Pulse, Study
-from nasfit.study.stores import require_study
+from nasfit.study.failures import told
+from nasfit.study.stores import FILES, require_study
 
 Found = TypeVar("Found")
 
@@ -104,5 +105,5 @@ def _measuring_here(members: list[Member]) -> bool:
 
 def _file(path: Path) -> object:
     """Another value where another file has taken the place of the study's own."""
-    database = path / "study.sqlite"
-    return database.stat().st_ino if database.is_file() else (path / "study.url").stat().st_ino
+    with told(path):
+        return [(path / name).stat().st_ino for name in FILES if (path / name).is_file()]

@@ -63,15 +63,11 @@ def made_study(path: Path, trials: int, *, finished: bool, seed: int = 0, store:
             _finale(study)
 
 
-def one_more(path: Path, *, accuracy: float = 0.5) -> Trial:
-    """Drives an unfinished study for a moment: one of its RUNNING trials ends, trained, just within the limit."""
-    with Study.open(path) as study:
-        trial = study.running()[0]
-        ended = replace(
-            trial, state=TrialState.COMPLETE, accuracy=accuracy, latency_ms=0.99 * TARGET_MS, reward=accuracy
-        )
-        study.finish([ended])
-        return ended
+def one_more(study: Study, *, accuracy: float = 0.5) -> Trial:
+    """One of its RUNNING trials ends, trained, just within the limit."""
+    latency_ms = 0.99 * TARGET_MS
+    trial = replace(study.running()[0], state=TrialState.COMPLETE, accuracy=accuracy, latency_ms=latency_ms)
+    return study.finish([replace(trial, reward=accuracy)])[0]
 
 
 def _proposals(

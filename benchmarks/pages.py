@@ -30,6 +30,7 @@ from page_checks import SCHEMES, WIDTHS, browser_here, chromium, faults
 
 from nasfit.dashboard import Server, Site, Watch
 from nasfit.report import write_report
+from nasfit.study import Study
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def _dashboard(path: Path, name: str, faults_of: Callable[[str], tuple[str, ...]
         size_bytes = len(site.reply("/").body.encode())
         first_s, again_s = time.perf_counter() - since, None
         if grows:
-            one_more(path)
+            with Study.open(path) as study:
+                one_more(study)
             since = time.perf_counter()
             site.reply("/live")
             again_s = time.perf_counter() - since

@@ -152,7 +152,8 @@ def _comparison(moment: Moment) -> dict[str, Any]:
 
 
 def _passing(moment: Moment) -> dict[str, Any]:
-    return {"tiles": list(tiles(moment.passing, moment.story))}
+    worries = [f"{one.what}: {one.told}; {one.fix}" for one in health.found(moment.readings) if one.state != health.OK]
+    return {"tiles": list(tiles(moment.passing, moment.story)), "worries": worries}
 
 
 def _front(moment: Moment) -> dict[str, Any]:

@@ -73,7 +73,11 @@ def tiles(passing: Passing, story: Story) -> Iterator[Tile]:
         yield Tile("Trials left", f"about {passing.trials_left:,}", f"{pace:.1f} trained a minute of search")
     yield Tile("Time spent", duration(passing.spent_s), f"of a budget of {duration(story.settings.budget_s)}")
     if passing.standing != FINISHED:
-        yield Tile("Time left", duration(passing.left_s), "of the budget, final trainings included")
+        yield Tile(
+            "Time left",
+            duration(passing.left_s) if passing.left_s else "none",
+            "of the budget, final trainings included",
+        )
 
 
 _WORDS = {
@@ -88,7 +92,8 @@ _WORDS = {
 def _stage(study: Study, story: Story, finals: Mapping[str, Any]) -> tuple[str, int, int | None]:
     if story.plan is None:
         return STARTING, 0, None
-    if story.result is not None or study.document("finale_after") is None:
+    # A finale is of so many trained trials, and over where there are more.
+    if study.document("finale_after") != sum(trial.state is TrialState.COMPLETE for trial in story.trials):
         return SEARCH, 0, None
     entrants = study.document("entrants")
     if study.document("final_images") is None or not entrants:

@@ -29,7 +29,7 @@ def front_table(trials: Sequence[Trial], measurements: Mapping[str, Measurement]
     for trial in trials:
         known = measurements.get(trial.measurement or "")
         told = "not kept" if known is None else interval(known.low_ms, known.high_ms)
-        doubt = "" if known is None else "; ".join(known.warnings)
+        doubt = "" if known is None else ", ".join(warning.partition(":")[0] for warning in known.warnings)
         rows.append((link(trial), percent(trial.accuracy), ms(trial.latency_ms), told, value(trial.reward), doubt))
     numbers = [trial.number for trial in trials]
     return Table(

@@ -11,6 +11,7 @@ from page_checks import browser_here, chromium, faults, opened
 
 from nasfit.dashboard import Server
 from nasfit.report import write_report
+from nasfit.study import Study
 
 pytest.importorskip("playwright", reason="pip install 'nasfit[dev]' brings playwright")
 pytest.importorskip("axe_playwright_python", reason="pip install 'nasfit[dev]' brings axe-playwright-python")
@@ -53,7 +54,8 @@ def test_the_page_follows_the_study_and_keeps_what_was_opened(
         link = page.locator("#trials a[href='/trial/3'], #networks a").first
         link.focus()
         href = link.get_attribute("href")
-        one_more(unfinished, accuracy=0.98)
+        with Study.open(unfinished) as study:
+            one_more(study, accuracy=0.98)
         page.locator("#answer", has_text="98.00 %").wait_for()
         assert page.evaluate("document.documentElement.dataset.same") == "page"
         assert page.evaluate("document.activeElement.getAttribute('href')") == href

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from made_study import one_more
 
 from nasfit.dashboard import Watch
 from nasfit.dashboard.passing import Passing, tiles
-from nasfit.study import Member, Study
+from nasfit.study import Member, Study, TrialState
 
 ENTRANTS = [{"name": name} for name in ("found-1", "found-2", "mobilenet-v2 x0.25")]
 
@@ -30,7 +31,7 @@ def test_in_the_search_trials_left_follow_from_its_pace(unfinished: Path) -> Non
 def test_the_finale_is_told_stage_by_stage(unfinished: Path) -> None:
     with Study.open(unfinished) as study:
         study.members.join(Member("driver", "here", 1, 2, drives=True))
-        study.put_document("finale_after", 9)
+        study.put_document("finale_after", len(study.trials([TrialState.COMPLETE])))
         assert passing(unfinished).words == "Running: promotion."
         study.put_document("entrants", ENTRANTS)
         study.put_document("final_images", 1000)
@@ -42,6 +43,8 @@ def test_the_finale_is_told_stage_by_stage(unfinished: Path) -> None:
         assert now.spent_s == pytest.approx(1520 + 200)
         study.put_document("finals", {one["name"]: {"failed": "no memory"} for one in ENTRANTS})
         assert passing(unfinished).words == "Running: final measuring, 3 of 3 networks trained."
+        one_more(study)
+        assert passing(unfinished).words == "Running: search."
 
 
 def test_before_a_plan_nothing_is_searched(tmp_path: Path) -> None:

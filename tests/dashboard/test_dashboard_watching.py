@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from made_study import made_study, one_more
+from postgres_server import Server as PostgreSQL
+from postgres_server import schema_of
 
 from nasfit.dashboard import Watch
 from nasfit.errors import StudyError
@@ -28,7 +30,8 @@ def test_an_unchanged_study_is_the_same_look(unfinished: Path) -> None:
     watch = Watch(unfinished)
     first = watch.look()
     assert watch.look() is first
-    one_more(unfinished)
+    with Study.open(unfinished) as study:
+        one_more(study)
     second = watch.look()
     assert second.number > first.number and watch.look() is second
     running = [sum(trial.finished == "" for trial in look.moment.story.trials) for look in (first, second)]
@@ -109,3 +112,26 @@ def test_without_a_study_there_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "study.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(StudyError, match="damaged"):
         Watch(tmp_path)
+
+
+def test_a_study_in_postgresql_is_followed_and_outlives_a_restart(tmp_path: Path, postgres: PostgreSQL) -> None:
+    path = tmp_path / "study"
+    made_study(path, 20, finished=False, store=f"{postgres.url}&schema={schema_of(tmp_path)}")
+    watch = Watch(path)
+    first = watch.look()
+    assert watch.look() is first and first.moment.passing.standing == "interrupted"
+    with Study.open(path):
+        assert watch.look().moment.passing.standing == "running"
+    with Study.open(path) as study:
+        one_more(study)
+    look = watch.look()
+    assert (look.moment.passing.standing, len(look.moment.story.trials)) == ("interrupted", 20)
+    assert sum(trial.finished == "" for trial in look.moment.story.trials) == 1
+    postgres.stop()
+    lost = watch.look()
+    assert lost.moment is look.moment and lost.trouble
+    postgres.start()
+    with Study.open(path) as study:
+        one_more(study)
+    assert watch.look().trouble is None
+    assert not [trial for trial in watch.look().moment.story.trials if trial.finished == ""]

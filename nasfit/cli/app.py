@@ -352,6 +352,24 @@ def show(
 
 
 @app.command()
+def dashboard(
+    study: Annotated[Path, typer.Argument(help="Directory of a study.")],
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Of this machine. Default: 8420, or any free one where that is taken."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Show a study on a local page that follows it while it runs. Ctrl-C ends it.
+
+    Example: nasfit dashboard runs/demo
+    """
+    from nasfit.cli.dashboard import run
+
+    run(study, port, as_json=json_)
+
+
+@app.command()
 def compare(
     studies: Annotated[list[Path], typer.Argument(help="Directories of two studies or more.")],
     json_: Json = False,

@@ -10,9 +10,10 @@ from typing import Any
 
 from nasfit.architecture import Architecture
 from nasfit.cli.detector_training import lines, trained
+from nasfit.cli.interrupting import interruptible
 from nasfit.cli.progress import LOG
-from nasfit.cli.searching import file_name, interruptible
 from nasfit.devices import open_device
+from nasfit.search.asking import file_name
 from nasfit.search.detector_run import DetectorResult
 from nasfit.search.detector_search import WINNER, DetectorSearch, DetectorSearchSettings, search_detectors
 from nasfit.search.detector_winner import winner_settings

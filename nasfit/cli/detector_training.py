@@ -9,9 +9,10 @@ from pathlib import Path
 
 from nasfit.architecture import Architecture
 from nasfit.cli.detector_view import DetectorView
-from nasfit.cli.searching import file_name, interruptible
+from nasfit.cli.interrupting import interruptible
 from nasfit.cli.training import asked_network
 from nasfit.devices import open_device
+from nasfit.search.asking import file_name
 from nasfit.search.detector_run import DetectorReady, DetectorResult, train_detector
 from nasfit.search.detector_settings import DetectorSettings
 from nasfit.search.result import Result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from types import TracebackType
 from typing import Self
@@ -27,20 +28,20 @@ class Live:
         self._since = self._said_at = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self.is_terminal:
+        if self.has_bar:
             self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.is_terminal:
+        if self.has_bar:
             self._bar.stop()
 
     @property
-    def is_terminal(self) -> bool:
-        """Whether there is a bar to see."""
-        return self._console.is_terminal
+    def has_bar(self) -> bool:
+        """Whether there is one to see."""
+        return draws_bar(self._console)
 
     def say(self, line: str) -> None:
         """A line."""
@@ -60,7 +61,12 @@ class Live:
 
     def step(self, what: str, done: int, of: int, note: str) -> None:
         """The bar where there is one, elsewhere a line now and then."""
-        if self.is_terminal:
+        if self.has_bar:
             self.advance(what, done / of, note)
         else:
             self.say_now_and_then(f"{what} {done:,} of {of:,}: {note}" if note else f"{what} {done:,} of {of:,}")
+
+
+def draws_bar(console: Console) -> bool:
+    """Whether a bar that moves has a place there: a terminal that can, and nobody who keeps the lines, as CI does."""
+    return console.file.isatty() and not console.is_dumb_terminal and not os.environ.get("CI")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from nasfit.cli.live import Live
@@ -23,6 +24,8 @@ from nasfit.search.plan import SEARCH_SHARE
 from nasfit.study import Trial, TrialState
 
 LOG = logging.getLogger("nasfit")
+# Fewer say little about how long the next will take.
+FEWEST_TRAINED = 3
 
 
 class View:
@@ -32,6 +35,8 @@ class View:
         self._live = Live(quiet=quiet)
         self._search_s = budget_s * SEARCH_SHARE
         self._best: Trial | None = None
+        self._planned_at = time.monotonic()
+        self._trained = 0
         self._said: set[str] = set()
         self._handler = _Handler(self._live.say)
 
@@ -56,6 +61,7 @@ class View:
                 if event.resumed:
                     self._live.say(f"going on after {event.resumed} trials")
             case Planned():
+                self._planned_at = time.monotonic()
                 for line in event.plan.lines(event.settings):
                     self._live.say(line)
             case Noted():
@@ -81,8 +87,17 @@ class View:
         if best is not None and best != self._best:
             self._best = best
             self._live.say(f"best so far: {points(best.accuracy)} at {best.latency_ms:.3g} ms (trial {best.number})")
-        note = f"{event.finished} trials, {duration(event.left_s)} left"
-        self._live.advance("search", 1 - event.left_s / self._search_s, note)
+        self._trained += "train" in trial.seconds and trial.duplicate_of is None
+        self._live.advance("search", 1 - event.left_s / self._search_s, ", ".join(self._notes(event)))
+
+    def _notes(self, event: TrialFinished) -> Iterator[str]:
+        yield f"{event.finished} trials"
+        if event.best is not None:
+            yield f"best {points(event.best.accuracy)} at {event.best.latency_ms:.3g} ms"
+        if self._trained >= FEWEST_TRAINED:
+            pace_s = (time.monotonic() - self._planned_at) / self._trained
+            yield f"about {max(0, round(event.left_s / pace_s))} more to train"
+        yield f"{duration(event.left_s)} left"
 
     def _step(self, what: str, done: int, of: int) -> None:
         self._live.advance(what, done / of, f"{done} of {of}")

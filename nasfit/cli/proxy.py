@@ -6,10 +6,11 @@ import json
 import re
 from pathlib import Path
 
+from nasfit.cli.interrupting import interruptible
 from nasfit.cli.progress import View
-from nasfit.cli.searching import file_name, interruptible
 from nasfit.errors import UsageError
 from nasfit.search import ProxyChosen, ProxySettings, check_proxy
+from nasfit.search.asking import file_name
 
 
 def run(settings: ProxySettings, study: Path | None, *, as_json: bool) -> None:

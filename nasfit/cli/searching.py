@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import shlex
-import signal
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nasfit.cli.interrupting import interruptible
 from nasfit.cli.progress import View
 from nasfit.cli.quantities import duration
 from nasfit.cli.settings_file import NOT_KEPT
 from nasfit.cli.showing import conclusion
 from nasfit.report import write_report
 from nasfit.search import Finished, Planned, Settings, run_search
-from nasfit.search.asking import default_study, file_name
+from nasfit.search.asking import default_study
 from nasfit.search.asking import settings_of as asked_settings
-
-__all__ = ["command_line", "default_study", "file_name", "interruptible", "run", "settings_of"]
 
 _NO_SETTING = {"study", "store", "ray"} | NOT_KEPT
 
@@ -79,26 +75,3 @@ def _tell_plan(path: Path, settings: Settings, planned: Planned, as_json: bool) 
 def settings_of(given: Mapping[str, Any]) -> Settings:
     """The settings that the options of `nasfit search` ask for. given: every option's value, by its name."""
     return asked_settings({name: value for name, value in given.items() if name not in _NO_SETTING})
-
-
-def command_line() -> str:
-    """The command as it was typed, quoted for a shell."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-@contextmanager
-def interruptible(kept: str) -> Iterator[None]:
-    """Ctrl-C, and SIGTERM as well, end the command with code 130 and say how to go on. kept: what is, once finished."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(f"\nstopped; every finished {kept} is kept. The same command goes on:", file=sys.stderr)
-        print(f"  {command_line()}", file=sys.stderr)
-        raise SystemExit(130) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)

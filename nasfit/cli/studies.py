@@ -13,6 +13,7 @@ from nasfit.cli.progress import points
 from nasfit.errors import StudyError
 from nasfit.search import best_under
 from nasfit.search.merging import merged
+from nasfit.search.standing import standing
 from nasfit.space import named_space
 from nasfit.study import Study, holds_study
 from nasfit.study.exporting import exported
@@ -93,7 +94,7 @@ def _facts(path: Path) -> dict[str, Any]:
     try:
         with Study.open(path, read_only=True) as study:
             settings, trials = study.settings, study.trials()
-            ended, driven = study.document("result") is not None, study.driven()
+            state = standing(study)
     except StudyError as error:
         return facts | {"error": str(error)}
     target_ms = settings.get("target_ms")
@@ -101,7 +102,7 @@ def _facts(path: Path) -> dict[str, Any]:
     states = Counter(trial.state.value for trial in trials)
     return facts | {
         "data": settings.get("data"),
-        "state": "running" if driven else "finished" if ended else "interrupted",
+        "state": state,
         "trials": len(trials),
         "trained": states["complete"] + states["stopped"],
         "target_ms": target_ms,

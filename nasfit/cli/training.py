@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from nasfit.architecture import PUBLISHED
+from nasfit.cli.interrupting import interruptible
 from nasfit.cli.networks import Fitting, architecture_named
 from nasfit.cli.quantities import seconds
-from nasfit.cli.searching import file_name, interruptible
 from nasfit.cli.training_view import TrainingView, conclusion
 from nasfit.errors import StudyError, UnknownNameError, UsageError
 from nasfit.search import FullFinished, FullPlanned, FullSettings, best_under, run_full_training
+from nasfit.search.asking import file_name
 from nasfit.search.result import Result
 from nasfit.study import Study
 from nasfit.training import joined_ranks

@@ -116,7 +116,7 @@ def story_of(study: Study) -> Story:
         seconds=study.seconds(),
         notes=notes,
         test_pictures=test_pictures,
-        looks=(len(study.lookups.all()), look_seconds(study)),
+        looks=(len(study.lookups), look_seconds(study)),
         proxy=ProxyCheck.from_json(proxy) if proxy else None,
         exponent=exponent_text(exponent) if exponent else None,
         warm_start=warm_start_text(warm_start) if warm_start else None,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Table, delete, func, select
 
 from nasfit.study.tables import Opened, upsert
+
+# Names in one question; SQLite takes 999 at least.
+TOGETHER = 500
 
 
 class Documents(MutableMapping[str, Any]):
@@ -22,6 +26,16 @@ class Documents(MutableMapping[str, Any]):
         if row is None:
             raise KeyError(name)
         return row[0]
+
+    def several(self, names: Iterable[str]) -> dict[str, Any]:
+        """Those of the names that there are, in few questions."""
+        found: dict[str, Any] = {}
+        left = iter(names)
+        while some := list(islice(left, TOGETHER)):
+            wanted = select(self._table.c.name, self._table.c.value).where(self._table.c.name.in_(some))
+            with self._reading() as connection:
+                found.update({row.name: row.value for row in connection.execute(wanted)})
+        return found
 
     def __setitem__(self, name: str, value: Any) -> None:
         with self._writing() as connection:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from nasfit.errors import UsageError
@@ -45,6 +45,10 @@ class LookupLog:
         with self._reading() as connection:
             rows = connection.execute(select(LOOKUPS).order_by(LOOKUPS.c.place))
             return [LookedUp(tuple(row.tokens), row.latency_ms, row.excess, row.reason) for row in rows]
+
+    def __len__(self) -> int:
+        with self._reading() as connection:
+            return int(connection.execute(select(func.count()).select_from(LOOKUPS)).scalar_one())
 
     def add(self, looks: Sequence[LookedUp]) -> None:
         """Store them, all or none. Raises UsageError where a point comes twice or is there already."""

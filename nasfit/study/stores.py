@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, make_url, select
+from sqlalchemy import Connection, Engine, Text, func, make_url, select, type_coerce
 
 from nasfit.errors import StudyError, UsageError
 from nasfit.study import database
@@ -14,7 +14,7 @@ from nasfit.study.driver_lock import locked
 from nasfit.study.files import write_whole_file
 from nasfit.study.postgres import PostgresStore, address_of
 from nasfit.study.store import EXTENSIONS, Store, Use
-from nasfit.study.tables import TRIALS
+from nasfit.study.tables import DOCUMENTS, SECONDS, SETTINGS, TRIALS
 
 ADDRESS = "study.url"
 FILES = (database.FILE, ADDRESS)
@@ -101,6 +101,15 @@ def version(connection: Connection) -> object:
         return connection.exec_driver_sql("PRAGMA data_version").scalar_one()
     # Trials are added, and get their batch when they end.
     return tuple(connection.execute(select(func.count(), func.count(TRIALS.c.batch)).select_from(TRIALS)).one())
+
+
+def stamp(connection: Connection) -> object:
+    """Another value whenever settings, trials, documents or seconds have changed; cheap however many trials."""
+    questions = [select(func.count(), func.count(TRIALS.c.batch)).select_from(TRIALS), select(SECONDS)]
+    questions += [
+        select(table.c.name, type_coerce(table.c.value, Text)).order_by(table.c.name) for table in (SETTINGS, DOCUMENTS)
+    ]
+    return hash(tuple(tuple(map(tuple, connection.execute(question))) for question in questions))
 
 
 def in_directory(directory: Path) -> bool:

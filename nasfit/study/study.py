@@ -219,6 +219,11 @@ class Study:
         with self._reading() as connection:
             return stores.driven(self.path, connection)
 
+    def stamp(self) -> object:
+        """Equal to an earlier one unless settings, trials, documents or seconds have changed since."""
+        with self._reading() as connection:
+            return stores.stamp(connection)
+
     def put_document(self, name: str, value: Any) -> None:
         """Keep a JSON value by name, in place of an older one."""
         self._documents[name] = value

@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 from nasfit.architecture import Architecture
 from nasfit.cli import main
 from nasfit.cli.quantities import duration, seconds
-from nasfit.cli.searching import default_study
 from nasfit.errors import UsageError
 from nasfit.export import check_parity
 from nasfit.models import build
 from nasfit.search import Settings
+from nasfit.search.asking import default_study
 from nasfit.study import Study
 
 Run = Callable[..., tuple[int, str, str]]

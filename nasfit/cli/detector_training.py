@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from nasfit.architecture import Architecture
-from nasfit.cli.progress import points
-from nasfit.cli.quantities import duration
+from nasfit.cli.quantities import duration, points
 from nasfit.cli.searching import file_name, interruptible
 from nasfit.cli.training import asked_network
 from nasfit.devices import open_device

@@ -10,7 +10,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from nasfit.cli.quantities import duration
+from nasfit.cli.quantities import duration, points
 from nasfit.search import (
     Event,
     FinaleStep,
@@ -116,8 +116,3 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._say(record.getMessage())
-
-
-def points(accuracy: float | None) -> str:
-    """An accuracy of 0..1 in percent."""
-    return "-" if accuracy is None else f"{100 * accuracy:.2f} %"

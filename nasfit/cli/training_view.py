@@ -11,8 +11,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from nasfit.cli.progress import points
-from nasfit.cli.quantities import duration
+from nasfit.cli.quantities import duration, points
 from nasfit.search import FullEvent, FullFinished, FullPlanned, Noted
 from nasfit.training import Began, EpochEnded, Stepped
 

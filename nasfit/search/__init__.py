@@ -1,66 +1,16 @@
-"""The search: ask -> evaluate -> reward -> tell -> record, then the finale. The only joint of the house."""
+"""The search: ask -> evaluate -> reward -> tell -> record, then the finale. The only joint of the house.
 
-from nasfit.search.entrants import promotions
-from nasfit.search.events import (
-    Event,
-    FinaleStep,
-    Finished,
-    Noted,
-    Planned,
-    Prepared,
-    ProxyChosen,
-    ProxyStep,
-    TrialFinished,
-)
-from nasfit.search.full_run import FullEvent, FullFinished, FullPlanned, run_full_training
-from nasfit.search.full_settings import FullSettings
-from nasfit.search.goal import goal_of, judged
-from nasfit.search.loop import best_under, front_of
-from nasfit.search.plan import Plan, extreme
-from nasfit.search.proxy import ProxyCheck, ProxyPair
-from nasfit.search.proxy_choice import ProxyChoice
-from nasfit.search.proxy_study import ProxySettings, check_proxy
-from nasfit.search.result import Contender, RandomShare, Result, gain, speedup
-from nasfit.search.run import run_search, versions
-from nasfit.search.settings import MAY_CHANGE, Settings
-from nasfit.search.table import TableSearch, search_table
+The names of `public` load on first use, and torch with them; what reads a finished study needs neither.
+"""
 
-__all__ = [
-    "MAY_CHANGE",
-    "Contender",
-    "Event",
-    "FinaleStep",
-    "Finished",
-    "FullEvent",
-    "FullFinished",
-    "FullPlanned",
-    "FullSettings",
-    "Noted",
-    "Plan",
-    "Planned",
-    "Prepared",
-    "ProxyCheck",
-    "ProxyChoice",
-    "ProxyChosen",
-    "ProxyPair",
-    "ProxySettings",
-    "ProxyStep",
-    "RandomShare",
-    "Result",
-    "Settings",
-    "TableSearch",
-    "TrialFinished",
-    "best_under",
-    "check_proxy",
-    "extreme",
-    "front_of",
-    "gain",
-    "goal_of",
-    "judged",
-    "promotions",
-    "run_full_training",
-    "run_search",
-    "search_table",
-    "speedup",
-    "versions",
-]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasfit.search.public import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(importlib.import_module("nasfit.search.public"), name)

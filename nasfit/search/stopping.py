@@ -10,12 +10,15 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasfit.objective import Front, Goal
 from nasfit.study import Rung, Trial, TrialState
-from nasfit.training import StopRule
+
+if TYPE_CHECKING:
+    from nasfit.training import StopRule
 
 # Of the figures in benchmarks/results/stopping.json: earlier looks say too little, later ones save too little.
 RUNG_SHARE = 0.4
@@ -89,6 +92,9 @@ class Bar:
     @property
     def rule(self) -> StopRule:
         """For the training job."""
+        # Whoever only reads a study loads no torch.
+        from nasfit.training import StopRule
+
         return StopRule(self.images, 0.0 if self.control or self.below is None else self.below)
 
     def rung(self, look: tuple[int, float]) -> Rung:

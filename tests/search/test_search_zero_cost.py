@@ -16,16 +16,10 @@ from nasfit.search import Noted, Settings, loop, screening, zero_cost
 from nasfit.search.loop import run_trials
 from nasfit.search.outcomes import Outcomes
 from nasfit.search.proposing import restored_strategy
+from nasfit.search.score_worth import kept_scores, score_agreements, scores_wanted
 from nasfit.search.screening import DROPPED, FEWEST, Screen, parted, screen_now
 from nasfit.search.setup import Setup
-from nasfit.search.zero_cost import (
-    keep_scores,
-    kept_scores,
-    score_agreements,
-    score_hints,
-    scored,
-    scores_wanted,
-)
+from nasfit.search.zero_cost import keep_scores, score_hints, scored
 from nasfit.study import Proposal, Trial, TrialState
 from nasfit.training import SCORES
 from nasfit.training.zero_cost import COUNTED

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 import nasfit
 from nasfit.architecture import Architecture, write_blocks
 from nasfit.errors import ArchitectureError
@@ -39,6 +37,9 @@ def page(story: Story, thumbnails: Mapping[int, str] | None = None) -> str:
 
     Raises ArchitectureError where the winner's text does not read.
     """
+    # Whoever reads a study without its page needs no templates.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("nasfit.report", "."),
         autoescape=True,

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from nasfit.search.settings import Settings
-from nasfit.workers.cores import available_cores
 
 if TYPE_CHECKING:
     from nasfit.training import Pace
@@ -73,6 +72,9 @@ class Plan:
 
     def forecast(self, settings: Settings) -> Forecast:
         """What the budget is spent on, by the calibration."""
+        # As above: no pool of processes for whoever only reads.
+        from nasfit.workers import available_cores
+
         workers = settings.workers or available_cores()
         search_s = SEARCH_SHARE * settings.budget_s
         trials = min(int(search_s * workers / self.trial_s), settings.max_trials or sys.maxsize)

@@ -15,8 +15,8 @@ from nasfit.latency import Measurement, Timing, measure
 from nasfit.latency.part_times import PartTimes
 from nasfit.models import Network
 
-# A narrow interval, since differences of near latencies are taken; one process, so that a search waits two seconds.
-CLOSE = Timing(precision=0.005, min_rounds=25, max_rounds=40, span_s=1.0, network_s=2.0)
+# A narrow interval, since differences of near latencies are taken; one process, so that a search waits a few seconds.
+CLOSE = Timing(precision=0.005, min_rounds=20, max_rounds=30, span_s=1.0, network_s=1.0)
 
 
 def cuts(network: Network) -> dict[str, nn.Module]:

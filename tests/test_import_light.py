@@ -29,6 +29,25 @@ def test_a_fresh_interpreter_loads_nothing_heavy(module):
     assert heavy == []
 
 
+@pytest.mark.parametrize(
+    "module", ["nasfit.report", "nasfit.cli.showing", "nasfit.cli.reporting", "nasfit.search.plan"]
+)
+def test_reading_a_study_loads_neither_torch_nor_what_writes_models(module):
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(module=module)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert run.stdout.split()[1:] == ["numpy"]
+
+
+def test_the_public_names_of_the_search_resolve_on_first_use():
+    from nasfit import search
+    from nasfit.search import public
+
+    assert all(getattr(search, name) is getattr(public, name) for name in public.__all__)
+    with pytest.raises(AttributeError, match="serach"):
+        search.serach  # noqa: B018
+
+
 @pytest.mark.parametrize("name", nasfit.__all__)
 def test_every_public_name_resolves(name):
     assert getattr(nasfit, name) is not None

@@ -384,11 +384,17 @@ def compare(
 
 
 @app.command()
-def report(study: Annotated[Path, typer.Argument(help="Directory of a study.")]) -> None:
-    """Write report.html and front.png of a study anew."""
-    from nasfit.report import write_report
+def report(
+    study: Annotated[Path, typer.Argument(help="Directory of a study.")],
+    json_: Json = False,
+) -> None:
+    """Write report.html and front.png of a study anew. Works while it runs.
 
-    print(write_report(study))
+    Example: nasfit report runs/demo
+    """
+    from nasfit.cli.reporting import run
+
+    run(study, as_json=json_)
 
 
 @app.command()

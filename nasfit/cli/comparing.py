@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nasfit.cli.progress import points
-from nasfit.cli.quantities import duration
+from nasfit.cli.quantities import duration, points
 from nasfit.errors import UsageError
 from nasfit.report import Story, story_of
-from nasfit.search import Contender, speedup
+from nasfit.search.result import Contender, speedup
 from nasfit.study import Study
 
 # How a study went rather than what was asked.

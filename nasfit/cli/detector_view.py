@@ -6,8 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from nasfit.cli.live import Live
-from nasfit.cli.progress import points
-from nasfit.cli.quantities import duration
+from nasfit.cli.quantities import duration, points
 from nasfit.search.detector_run import DetectorEvent, DetectorReady, DetectorResult
 from nasfit.training.training_events import Began, EpochEnded, Stepped
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from nasfit.cli.live import Live
-from nasfit.cli.quantities import duration
+from nasfit.cli.quantities import duration, points
 from nasfit.search import (
     Event,
     FinaleStep,
@@ -112,8 +112,3 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._say(record.getMessage())
-
-
-def points(accuracy: float | None) -> str:
-    """An accuracy of 0..1 in percent."""
-    return "-" if accuracy is None else f"{100 * accuracy:.2f} %"

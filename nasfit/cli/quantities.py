@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nasfit.quantities import megabytes, seconds
 
-__all__ = ["duration", "megabytes", "seconds"]
+__all__ = ["duration", "megabytes", "points", "seconds"]
 
 
 def duration(seconds_: float) -> str:
@@ -15,3 +15,8 @@ def duration(seconds_: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m {whole % 60:02d}s"
     return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def points(accuracy: float | None) -> str:
+    """An accuracy of 0..1 in percent."""
+    return "-" if accuracy is None else f"{100 * accuracy:.2f} %"

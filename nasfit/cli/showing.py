@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from nasfit.architecture import Architecture, write_blocks
-from nasfit.cli.progress import points
+from nasfit.cli.quantities import points
 from nasfit.errors import ArchitectureError
 from nasfit.report import Story, answer, story_of
 from nasfit.report.reliability import proxy_lines, shortcuts
-from nasfit.search import best_under, front_of
+from nasfit.search.best_trials import best_under, front_of
 from nasfit.study import Study, Trial
 
 
@@ -42,7 +42,7 @@ def run(path: Path, *, as_json: bool) -> None:
         print(f"\n{_blocks(best.architecture)}")
     if result:
         print()
-        for line in conclusion(path):
+        for line in _concluded(story, path):
             print(line)
 
 
@@ -50,6 +50,10 @@ def conclusion(path: Path) -> Iterator[str]:
     """A finished study in a few lines: the comparison, the verdict in the report's words, where things are."""
     with Study.open(path, read_only=True) as study:
         story = story_of(study)
+    yield from _concluded(story, path)
+
+
+def _concluded(story: Story, path: Path) -> Iterator[str]:
     result = story.result
     if result is None:
         return

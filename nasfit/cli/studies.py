@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nasfit.cli.progress import points
+from nasfit.cli.quantities import points
 from nasfit.errors import StudyError
-from nasfit.search import best_under
+from nasfit.search.best_trials import best_under
 from nasfit.search.merging import merged
 from nasfit.search.standing import standing
 from nasfit.space import named_space

@@ -8,8 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nasfit.cli.live import Live
-from nasfit.cli.progress import points
-from nasfit.cli.quantities import duration
+from nasfit.cli.quantities import duration, points
 from nasfit.search import FullEvent, FullFinished, FullPlanned, Noted
 from nasfit.training import Began, EpochEnded, Stepped
 

@@ -34,6 +34,12 @@ def doubts(evidence: Evidence, noise_floor: float) -> tuple[str, ...]:
     return (*_contention(evidence), *_width(evidence, noise_floor), *_drift(evidence, noise_floor), *_state(evidence))
 
 
+def drift(values_ms: Sequence[float]) -> float:
+    """By which share the lower quartile of the second half is above that of the first; values in order of time."""
+    first, second = (quantile(half, 0.25) for half in _halves(values_ms))
+    return second / first - 1
+
+
 def _contention(evidence: Evidence) -> Iterator[str]:
     share = evidence.clean / len(evidence.values_ms)
     if share >= CLEAN_SHARE_WANTED:
@@ -52,11 +58,10 @@ def _width(evidence: Evidence, noise_floor: float) -> Iterator[str]:
 
 
 def _drift(evidence: Evidence, noise_floor: float) -> Iterator[str]:
-    middle = len(evidence.values_ms) // 2
-    halves = evidence.values_ms[:middle], evidence.values_ms[middle:]
-    first, second = (quantile(half, 0.25) for half in halves)
-    if abs(second / first - 1) > noise_floor and not _overlap(*(quantile_interval(half, 0.25) for half in halves)):
-        yield f"drift: second half {second / first - 1:+.1%} against the first; heat or load changed, measure again"
+    change = drift(evidence.values_ms)
+    intervals = (quantile_interval(half, 0.25) for half in _halves(evidence.values_ms))
+    if abs(change) > noise_floor and not _overlap(*intervals):
+        yield f"drift: second half {change:+.1%} against the first; heat or load changed, measure again"
 
 
 def _state(evidence: Evidence) -> Iterator[str]:
@@ -72,6 +77,11 @@ def _state(evidence: Evidence) -> Iterator[str]:
     warmth = [state.temperature_c for state in evidence.states if state.temperature_c is not None]
     if warmth and max(warmth) - warmth[0] > WARMED_C:
         yield f"heat: from {warmth[0]:.0f} to {max(warmth):.0f} C during the measurement; let the device cool"
+
+
+def _halves(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    middle = len(values) // 2
+    return values[:middle], values[middle:]
 
 
 def _change(values: Sequence[float]) -> float:

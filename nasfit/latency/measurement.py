@@ -121,6 +121,19 @@ class Measurement:
             warnings=doubts(Evidence(values, len(clean), (low, high), factor, tuple(states)), NOISE_FLOOR),
         )
 
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """What it was made from, in order of time; a kind of time that not every sample has is left out."""
+        number = len(self.wall_samples_ms)
+        cpu, probes = (
+            values if len(values) == number else (None,) * number
+            for values in (self.cpu_samples_ms, self.probe_samples_ms)
+        )
+        return tuple(
+            Sample(wall_ms, cpu_ms, self.runs_per_sample, probe_ms)
+            for wall_ms, cpu_ms, probe_ms in zip(self.wall_samples_ms, cpu, probes, strict=True)
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `from_dict` is the strict inverse."""
         return {

@@ -5,6 +5,18 @@ from nasfit.report.headline import Answer, Tile
 from nasfit.report.page import page
 from nasfit.report.plot import figure, picture
 from nasfit.report.story import Story, story_of
-from nasfit.report.writing import write_report
+from nasfit.report.writing import PAGE, PLOT, write_report
 
-__all__ = ["Answer", "Story", "Tile", "answer", "figure", "page", "picture", "story_of", "write_report"]
+__all__ = [
+    "PAGE",
+    "PLOT",
+    "Answer",
+    "Story",
+    "Tile",
+    "answer",
+    "figure",
+    "page",
+    "picture",
+    "story_of",
+    "write_report",
+]

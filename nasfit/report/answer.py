@@ -6,11 +6,11 @@ from nasfit.latency import NOISE_FLOOR, tied
 from nasfit.objective import pareto_front
 from nasfit.report.families import any_of, by_family, family, together
 from nasfit.report.front_answer import front_answer
-from nasfit.report.headline import Answer, Tile, margin
+from nasfit.report.headline import Answer, Tile, margin, wilson
 from nasfit.report.reliability import proxy_lines
 from nasfit.report.story import Story
 from nasfit.report.wording import interval, ms, percent, points
-from nasfit.search import Contender, Result, gain, speedup
+from nasfit.search.result import Contender, Result, gain, speedup
 from nasfit.study import Trial
 
 NOISE = f"{100 * NOISE_FLOOR:g} %"
@@ -78,7 +78,7 @@ def _found(story: Story, result: Result, best: Contender) -> Answer:
     limit = story.settings.target_ms
     headline = f"{best.name}: {percent(best.accuracy)} test accuracy at {ms(best.latency_ms)}. {verdict}"
     tiles = [
-        Tile("Test accuracy", percent(best.accuracy), _tested(story)),
+        Tile("Test accuracy", percent(best.accuracy), _tested(best, story.test_pictures)),
         Tile("Latency", ms(best.latency_ms), f"{interval(best.low_ms, best.high_ms)} (95 %), limit {limit:g} ms"),
         *_against(best, result.baselines),
     ]
@@ -199,8 +199,11 @@ def _apart(best: Contender, baselines: tuple[Contender, ...]) -> list[str]:
     return told
 
 
-def _tested(story: Story) -> str:
-    return "tested once" + (f", on {story.test_pictures:,} pictures" if story.test_pictures else "")
+def _tested(best: Contender, pictures: int | None) -> str:
+    if not pictures:
+        return "tested once"
+    low, high = wilson(round(best.accuracy * pictures), pictures)
+    return f"{100 * low:.2f} to {percent(high)} (95 %), tested once, on {pictures:,} pictures"
 
 
 def _pair(trial: Trial) -> str:

@@ -9,7 +9,7 @@ from nasfit.report.marks import Point, along, labels, mark, square
 from nasfit.report.story import Story
 from nasfit.report.svg import Frame, drawing, element, path, spread, text
 from nasfit.report.wording import interval, ms, percent
-from nasfit.search import Contender, Result
+from nasfit.search.result import Contender, Result
 
 
 def comparison_chart(story: Story) -> Markup | None:

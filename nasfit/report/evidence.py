@@ -8,7 +8,8 @@ from dataclasses import fields
 
 from nasfit.report.story import Story
 from nasfit.report.wording import counted, duration, ms, value
-from nasfit.search import RandomShare, Settings
+from nasfit.search.result import RandomShare
+from nasfit.search.settings import Settings
 from nasfit.study import TrialState
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from nasfit.search import Contender
+from nasfit.search.result import Contender
 
 WORDS = {"mobilenet-v2": "MobileNetV2", "mobilenet-v3-small": "MobileNetV3-small"}
 _WIDTH = re.compile(r" x[\d.]+")

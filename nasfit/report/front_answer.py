@@ -12,7 +12,7 @@ from nasfit.report.families import together
 from nasfit.report.headline import Answer, Tile, margin
 from nasfit.report.story import Story
 from nasfit.report.wording import digits, ms, percent, points
-from nasfit.search import Contender, Result
+from nasfit.search.result import Contender, Result
 
 
 def front_answer(story: Story, result: Result, doubts: tuple[str, ...]) -> Answer:

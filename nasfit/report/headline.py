@@ -36,3 +36,13 @@ def margin(a: float, b: float, pictures: int | None) -> float | None:
     Normal approximation for unpaired samples: for two networks tested on the same pictures it is on the safe side.
     """
     return 1.96 * math.sqrt((a * (1 - a) + b * (1 - b)) / pictures) if pictures else None
+
+
+def wilson(right: int, number: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927); 0 to 1 without any picture."""
+    if not number:
+        return 0.0, 1.0
+    z, share = 1.96, right / number
+    middle, room = share + z * z / (2 * number), z * math.sqrt(share * (1 - share) / number + (z / (2 * number)) ** 2)
+    scale = 1 + z * z / number
+    return (middle - room) / scale, (middle + room) / scale

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from collections.abc import Mapping
 
 import nasfit
 from nasfit.architecture import Architecture, write_blocks
 from nasfit.errors import ArchitectureError
-from nasfit.report import evidence, reliability, tables
+from nasfit.report import accuracy_tables, evidence, latency_tables, reliability, tables
 from nasfit.report.answer import answer
+from nasfit.report.architecture_drawing import architecture_drawing
 from nasfit.report.comparison_chart import comparison_chart
 from nasfit.report.controller_chart import controller_chart
 from nasfit.report.families import together
+from nasfit.report.samples_chart import samples_chart
 from nasfit.report.search_charts import cost_chart, front_chart, reward_chart
 from nasfit.report.story import Story
+from nasfit.report.thumbnails import SIDE
+
+# Sections of a finished study by their names on the page.
+CONTENTS = {
+    "comparison": "Final comparison",
+    "test": "Accuracy",
+    "network": "Network",
+    "latency": "Latency",
+    "front": "Front",
+    "search": "Search",
+    "cost": "Cost",
+    "conditions": "Conditions",
+    "reproduce": "Reproduce",
+}
 
 
-def page(story: Story) -> str:
-    """Self-contained HTML. Raises ArchitectureError where the winner's text does not read."""
+def page(story: Story, thumbnails: Mapping[int, str] | None = None) -> str:
+    """Self-contained HTML. thumbnails: `data:` addresses of test pictures, by row.
+
+    Raises ArchitectureError where the winner's text does not read.
+    """
+    # Whoever reads a study without its page needs no templates.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("nasfit.report", "."),
         autoescape=True,
@@ -25,8 +47,11 @@ def page(story: Story) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    result, network = story.result, story.network
+    result, text, final = story.result, story.network, story.final
+    network = Architecture.parse(text) if text else None
     charts = {
+        "architecture": architecture_drawing(network, final.parts) if network else None,
+        "samples": samples_chart(final.latencies),
         "comparison": comparison_chart(story),
         "front": front_chart(story),
         "reward": reward_chart(story),
@@ -42,8 +67,12 @@ def page(story: Story) -> str:
         comparison=tables.comparison(result) if result and result.contenders else None,
         doubted=bool(result and any(contender.warnings for contender in result.contenders)),
         files=tables.files(result) if result and result.contenders else None,
-        blocks=tables.blocks(Architecture.parse(network)) if network else None,
-        network=network,
+        contents=[(name, words) for name, words in CONTENTS.items() if name != "network" or network],
+        blocks=tables.blocks(network) if network else None,
+        network=text,
+        **_final(story, network),
+        thumbnails=thumbnails or {},
+        small_pictures=bool(network and network.resolution <= SIDE),
         published=_published(network) if network else None,
         front=tables.front(story),
         trials=tables.trials(story),
@@ -64,9 +93,25 @@ def page(story: Story) -> str:
     )
 
 
-def _published(network: str) -> str | None:
+def _final(story: Story, network: Architecture | None) -> dict[str, object]:
+    """What the template tells of the finale's evidence."""
+    errors, parts, latencies = story.final.errors, story.final.parts, story.final.latencies
+    return {
+        "errors": errors,
+        "matrix": accuracy_tables.matrix(errors) if errors else None,
+        "confusions": accuracy_tables.confusions(errors) if errors else None,
+        "by_class": accuracy_tables.by_class(errors) if errors else None,
+        "duels": accuracy_tables.duels(errors) if errors else None,
+        "parts": latency_tables.parts(network, parts) if network and parts else None,
+        "where_time_goes": latency_tables.where_time_goes(network, parts) if network and parts else None,
+        "measurements": latency_tables.measurements(latencies) if latencies else None,
+        "how_measured": tuple(latency_tables.how_measured(latencies)),
+    }
+
+
+def _published(network: Architecture) -> str | None:
     """The blocks in published notation, None where it has no word for one of them."""
     try:
-        return write_blocks(Architecture.parse(network))
+        return write_blocks(network)
     except ArchitectureError:
         return None

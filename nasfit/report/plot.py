@@ -9,7 +9,7 @@ from nasfit.report.families import lines
 from nasfit.report.marks import along
 from nasfit.report.placement import Box, placed
 from nasfit.report.story import Story
-from nasfit.search import Contender
+from nasfit.search.result import Contender
 from nasfit.study import TrialState
 
 # Okabe and Ito's colours: told apart by the colour-blind and in grey.

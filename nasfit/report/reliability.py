@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nasfit.report.story import Story
 from nasfit.report.wording import MINUS, counted
-from nasfit.search.proxy import FEWEST, WORRYING, ProxyCheck
+from nasfit.search.proxy_check import FEWEST, WORRYING, ProxyCheck
 from nasfit.study import TrialState
 
 

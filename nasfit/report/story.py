@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from nasfit.architecture import Architecture
-from nasfit.errors import DataError, StudyError
+from nasfit.errors import StudyError
 from nasfit.objective import Goal
-from nasfit.search import Plan, ProxyCheck, RandomShare, Result, Settings, best_under, front_of, goal_of, judged
+from nasfit.report.final_evidence import FinalEvidence, final_evidence
+from nasfit.report.study_pictures import study_pictures
+from nasfit.search.best_trials import best_under, front_of
+from nasfit.search.documents import DIAGNOSTICS, look_seconds
 from nasfit.search.exponent import DOCUMENT as EXPONENT
 from nasfit.search.exponent import exponent_text
-from nasfit.search.lookups import look_seconds
-from nasfit.search.proposing import DIAGNOSTICS
-from nasfit.search.proxy import DOCUMENT as PROXY
+from nasfit.search.goal import goal_of, judged
+from nasfit.search.plan import Plan
+from nasfit.search.proxy_check import DOCUMENT as PROXY
+from nasfit.search.proxy_check import ProxyCheck
 from nasfit.search.random_share import random_share
 from nasfit.search.rank_agreement import Agreement
+from nasfit.search.result import RandomShare, Result
+from nasfit.search.score_worth import kept_scores, score_agreements, scores_wanted
+from nasfit.search.settings import Settings
 from nasfit.search.stopping import stopping_regret
 from nasfit.search.warm_start import DOCUMENT as WARM_START
 from nasfit.search.warm_start import warm_start_text
-from nasfit.search.zero_cost import kept_scores, score_agreements, scores_wanted
 from nasfit.study import Study, Trial, TrialState
-from nasfit.tasks import open_saved
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Story:
     how well short training ranked. exponent, warm_start: what was calibrated and taken over, in one sentence each.
     controller: what a PPO strategy told of each update, oldest first. stopping: what ending trainings early saved and
     may have missed, None where none may be ended. scores: how each zero-cost score that the study looks at ranks its
-    trained networks, None where there is no order.
+    trained networks, None where there is no order. fingerprint: of the pictures. final: what the finale kept beside its
+    result.
     """
 
     title: str
@@ -54,6 +59,8 @@ class Story:
     controller: tuple[Mapping[str, float], ...] = ()
     stopping: str | None = None
     scores: Mapping[str, Agreement | None] = field(default_factory=dict)
+    fingerprint: str | None = None
+    final: FinalEvidence = field(default_factory=FinalEvidence)
 
     @property
     def stopped(self) -> tuple[Trial, ...]:
@@ -101,28 +108,31 @@ def story_of(study: Study) -> Story:
         plan = Plan(**stored) if stored else None
     except TypeError as error:
         raise StudyError(f"the study in {study.path} does not read ({error}); it may be of another version") from None
-    result, proxy = study.document("result"), study.document(PROXY)
+    document, proxy = study.document("result"), study.document(PROXY)
     exponent, warm_start = study.document(EXPONENT), study.document(WARM_START)
     goal = goal_of(settings, exponent["exponent"] if exponent else None)
-    notes, test_pictures = _pictures(study)
+    pictures = study_pictures(study)
+    result = Result.from_json(document) if document else None
     trials = tuple(judged(study.trials(), goal))
     return Story(
         title=study.path.absolute().name,
         settings=settings,
         plan=plan,
         trials=trials,
-        result=Result.from_json(result) if result else None,
+        result=result,
         promotions=dict(study.document("promotions") or {}),
         seconds=study.seconds(),
-        notes=notes,
-        test_pictures=test_pictures,
-        looks=(len(study.lookups), look_seconds(study)),
+        notes=pictures.notes,
+        test_pictures=None if pictures.data is None else len(pictures.data.test),
+        looks=(len(study.lookups.all()), look_seconds(study)),
         proxy=ProxyCheck.from_json(proxy) if proxy else None,
         exponent=exponent_text(exponent) if exponent else None,
         warm_start=warm_start_text(warm_start) if warm_start else None,
         controller=tuple(study.document(DIAGNOSTICS) or ()),
         scores=score_agreements(trials, kept_scores(study), scores_wanted(settings)),
         stopping=None if settings.stopping == "none" else _stopping(trials, goal),
+        fingerprint=pictures.fingerprint,
+        final=final_evidence(study, result, pictures.data),
     )
 
 
@@ -130,14 +140,3 @@ def _stopping(trials: Sequence[Trial], goal: Goal) -> str:
     """Beside a front its area counts, above the accuracy of guessing."""
     chance = 1 / Architecture.parse(trials[0].architecture).classes if trials else 0.0
     return str(stopping_regret(trials, goal, floor=chance))
-
-
-def _pictures(study: Study) -> tuple[tuple[str, ...], int | None]:
-    known: dict[str, Any] | None = study.document("data")
-    if not known:
-        return (), None
-    try:
-        data = open_saved(study.path / known["directory"])
-    except DataError as error:
-        return (f"the pictures of this study are not at hand: {error}",), None
-    return tuple(data.notes), len(data.test.labels_N)

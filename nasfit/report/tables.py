@@ -11,7 +11,8 @@ from nasfit.architecture.architecture import ratio_text
 from nasfit.report.answer import same_speed
 from nasfit.report.story import Story
 from nasfit.report.wording import digits, duration, interval, millions, ms, percent, share, value
-from nasfit.search import Contender, ProxyCheck, Result
+from nasfit.search.proxy_check import ProxyCheck
+from nasfit.search.result import Contender, Result
 from nasfit.study import Trial, TrialState
 
 # The page stays below 1 MB.

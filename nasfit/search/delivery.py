@@ -12,17 +12,19 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nasfit.architecture import Architecture, count
-from nasfit.errors import TrialFailure
+from nasfit.errors import DeviceError, TrialFailure
 from nasfit.export import RMS_TOLERANCE
 from nasfit.latency import THOROUGH, Candidate, Measurement, measure
-from nasfit.models import build
+from nasfit.models import Network, build
 from nasfit.search.cards import card_file, card_name, contender_card
+from nasfit.search.documents import FINALS, LATENCIES, PARTS
 from nasfit.search.entrants import Entrant
 from nasfit.search.evaluate import over_bounds
 from nasfit.search.measuring import check_of
 from nasfit.search.patience import until_back
 from nasfit.search.result import Contender
 from nasfit.search.setup import Setup
+from nasfit.search.timing_parts import part_times
 from nasfit.training import shipped_file
 
 # Read by every engine and converter, so always handed over beside the file that was timed.
@@ -57,7 +59,7 @@ def compared(setup: Setup, entrants: Sequence[Entrant]) -> Comparison:
 
     A network whose training, file or measurement failed is left out, with its reason.
     """
-    finals: dict[str, Any] = setup.study.document("finals") or {}
+    finals: dict[str, Any] = setup.study.document(FINALS) or {}
     failures: dict[str, str] = {name: final["failed"] for name, final in finals.items() if "failed" in final}
     files: dict[str, Delivered] = {}
     for entrant in entrants:
@@ -72,6 +74,8 @@ def compared(setup: Setup, entrants: Sequence[Entrant]) -> Comparison:
         instrument.device,
         lambda: measure(instrument.device, candidates, timing=THOROUGH, resources=True),
     )
+    measured = {name: latency for name, latency in latencies.items() if isinstance(latency, Measurement)}
+    setup.study.put_document(LATENCIES, {name: latency.to_dict() for name, latency in measured.items()})
     contenders, conditions = [], {}
     for entrant in entrants:
         latency = latencies.get(entrant.name)
@@ -122,15 +126,26 @@ def _write_card(setup: Setup, contender: Contender, delivered: Delivered, condit
     setup.study.write_file(card_name(contender.weights), card.encode())
 
 
+def keep_part_times(setup: Setup, contender: Contender) -> None:
+    """Stores where the network's time goes, or the reason why it cannot be told: that costs no search its end."""
+    instrument = setup.instrument
+    try:
+        network = _trained(setup, contender.architecture, contender.weights)
+        times = until_back(
+            instrument.device,
+            lambda: part_times(
+                network, instrument.device, precision=instrument.precision, pictures_BCHW=instrument.pictures_BCHW
+            ),
+        )
+    except (TrialFailure, DeviceError) as error:
+        setup.study.put_document(PARTS, {"failed": str(error)})
+    else:
+        setup.study.put_document(PARTS, times.as_json())
+
+
 def delivered(setup: Setup, architecture: str, weights: str) -> Delivered:
     """Builds the network, loads its weights, writes its files beside them. Raises TrialFailure if they differ."""
-    network = Architecture.parse(architecture)
-    module = build(network)
-    try:
-        module.load_state_dict(load_file(setup.study.path / weights))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise TrialFailure(f"weights {weights} do not read: {str(error).splitlines()[0]}") from error
-    module.eval()
+    module = _trained(setup, architecture, weights)
     precision, own_format = setup.instrument.precision, setup.instrument.device.model_format
     content, parity = _exported(setup, module, architecture, own_format, precision)
     name = _written(setup, weights, own_format, precision, content)
@@ -142,6 +157,16 @@ def delivered(setup: Setup, architecture: str, weights: str) -> Delivered:
     assert pictures_BCHW is not None, "a search has pictures"
     check = check_of(module, pictures_BCHW[:1], RMS_TOLERANCE[precision])
     return Delivered(name, onnx, Candidate(content, check), parity, onnx_parity)
+
+
+def _trained(setup: Setup, architecture: str, weights: str) -> Network:
+    """In evaluation mode. Raises TrialFailure for weights that do not read."""
+    module = build(Architecture.parse(architecture))
+    try:
+        module.load_state_dict(load_file(setup.study.path / weights))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise TrialFailure(f"weights {weights} do not read: {str(error).splitlines()[0]}") from error
+    return module.eval()
 
 
 def _exported(

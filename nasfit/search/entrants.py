@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from nasfit.errors import StudyError
 from nasfit.objective import Front
 from nasfit.search.baselines import baselines, baselines_within
-from nasfit.search.loop import front_of
+from nasfit.search.best_trials import front_of
 from nasfit.search.setup import Setup
 from nasfit.study import Trial, TrialState
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from nasfit.architecture import Architecture, count
 from nasfit.errors import StudyError, TrialFailure
+from nasfit.search.documents import FINALS
 from nasfit.search.entrants import Entrant, hopefuls, promotions
 from nasfit.search.evaluate import proxy_job
 from nasfit.search.events import FinaleStep
@@ -78,13 +79,13 @@ def trained_fully(setup: Setup, chosen: list[Entrant], left_s: float) -> Iterato
     for index, value in setup.pool.run(run_training, jobs):
         document = {"failed": str(value)} if isinstance(value, TrialFailure) else asdict(value)
         finals[waiting[index].name] = document
-        setup.study.put_document("finals", finals)
+        setup.study.put_document(FINALS, finals)
         yield FinaleStep(f"training on {recipe.images:,} pictures each", len(finals), len(chosen))
 
 
 def _finals_here(setup: Setup, chosen: list[Entrant]) -> dict[str, dict[str, Any]]:
     """What is trained already, without networks whose weights lie on another machine, where the last driver was."""
-    known: dict[str, dict[str, Any]] = setup.study.document("finals") or {}
+    known: dict[str, dict[str, Any]] = setup.study.document(FINALS) or {}
     weights = {entrant.name: setup.study.path / entrant.weights for entrant in chosen}
     return {name: found for name, found in known.items() if "failed" in found or weights[name].exists()}
 

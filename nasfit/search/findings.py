@@ -12,11 +12,11 @@ from nasfit.errors import StudyError, UnknownNameError
 from nasfit.export import read_metadata
 from nasfit.models import load_network
 from nasfit.search.asking import default_study, settings_of
+from nasfit.search.best_trials import front_of
 from nasfit.search.cards import card_name
 from nasfit.search.events import Event
 from nasfit.search.exponent import DOCUMENT as EXPONENT
 from nasfit.search.goal import goal_of, judged
-from nasfit.search.loop import front_of
 from nasfit.search.result import Contender, Result, best_within
 from nasfit.search.run import run_search
 from nasfit.search.settings import Settings

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from nasfit.errors import StudyBusy, StudyError
+from nasfit.search.best_trials import best_under
 from nasfit.search.data import fetched
 from nasfit.search.events import Noted, TrialFinished
-from nasfit.search.loop import best_under, search_left_s
+from nasfit.search.loop import search_left_s
 from nasfit.search.settings import Settings
 from nasfit.search.shared_pool import LOOK_S, JobWorkers, member
 from nasfit.study import Member, Study, Trial, TrialState, holds_study

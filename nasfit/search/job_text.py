@@ -13,6 +13,7 @@ from typing import Any
 
 from nasfit.errors import StudyError, TrialFailure
 from nasfit.study import Outcome
+from nasfit.tasks import Mistake
 from nasfit.training import Pace, Recipe, StopRule, TrainingJob, TrainingResult
 
 # Of a job: kept relative to the study's directory.
@@ -66,6 +67,8 @@ def result_of(outcome: Outcome) -> TrainingResult | TrialFailure:
         fields = dict(outcome.value)
         for name in ("curve", "looks"):
             fields[name] = tuple((images, value) for images, value in fields[name])
+        if fields.get("mistakes") is not None:
+            fields["mistakes"] = tuple(Mistake(*mistake) for mistake in fields["mistakes"])
         return TrainingResult(**fields)
     except (TypeError, ValueError, KeyError) as error:
         raise StudyError(f"the study has a result that does not read: {error}") from error

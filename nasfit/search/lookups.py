@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from nasfit.latency import Measurement
 from nasfit.latency.predictor import Estimate
 from nasfit.search.bounds import excess
+from nasfit.search.documents import LOOKING, look_seconds
 from nasfit.search.estimating import surely_pruned
 from nasfit.search.measuring import Measured, measured
 from nasfit.search.setup import Setup
 from nasfit.space import Tokens
 from nasfit.strategies import Look
-from nasfit.study import LookedUp, Study, TrialState
+from nasfit.study import LookedUp, TrialState
 
-# What a search keeps in the study: looks for a proposal, and the time they took.
-BUDGET, TIME = "looks a proposal", "looks"
+# What a search keeps in the study: looks for a proposal.
+BUDGET = "looks a proposal"
 FEWEST, MOST = 2, 8
 # Looking costs at most this share of the time that training the proposal takes.
 SHARE = 0.5
@@ -70,12 +71,7 @@ class StudyLookups:
         for look in looks:
             self._known[look.tokens] = None if look.latency_ms is None else Look(look.latency_ms, look.excess)
         spent = look_seconds(setup.study) + time.monotonic() - began
-        setup.study.put_document(TIME, {"seconds": spent})
-
-
-def look_seconds(study: Study) -> float:
-    """Seconds that looking took so far; part of the search's."""
-    return float((study.document(TIME) or {}).get("seconds", 0.0))
+        setup.study.put_document(LOOKING, {"seconds": spent})
 
 
 def _looked_up(setup: Setup, point: Tokens, told: Measured | Estimate) -> LookedUp:

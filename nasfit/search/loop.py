@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from nasfit.objective import pareto_front
+from nasfit.search.best_trials import best_under
 from nasfit.search.evaluate import screened
 from nasfit.search.evaluators import BATCH_SIZES, evaluated
 from nasfit.search.events import Noted, TrialFinished
@@ -64,18 +64,6 @@ def _begun(setup: Setup, deadline: _Deadline) -> Iterator[TrialFinished]:
         source = RandomSearch(setup.space.option_counts, seed=setup.settings.seed)
         finished = _batch(setup, source, "random", number)
     yield from _recorded(setup, deadline, finished)
-
-
-def best_under(trials: Sequence[Trial], target_ms: float) -> Trial | None:
-    """The most accurate finished trial that meets the target; of equals the faster."""
-    meeting = [t for t in trials if t.state is TrialState.COMPLETE and (t.latency_ms or 0.0) <= target_ms]
-    return max(meeting, key=lambda t: (t.accuracy or 0.0, -(t.latency_ms or 0.0)), default=None)
-
-
-def front_of(trials: Sequence[Trial]) -> list[Trial]:
-    """Complete trials that no other dominates in accuracy and latency, each network once, fastest first."""
-    complete = [t for t in trials if t.state is TrialState.COMPLETE and t.duplicate_of is None]
-    return [complete[place] for place in pareto_front([(t.accuracy or 0.0, t.latency_ms or 0.0) for t in complete])]
 
 
 def search_left_s(study: Study, budget_s: float) -> float:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from nasfit.search.documents import DIAGNOSTICS
 from nasfit.search.lookups import StudyLookups
 from nasfit.search.outcomes import Outcomes
 from nasfit.search.setup import Setup
 from nasfit.search.warm_start import hints
 from nasfit.search.zero_cost import score_hints
 from nasfit.strategies import Strategy, make_strategy
-
-DIAGNOSTICS = "controller"
 
 
 def restored_strategy(setup: Setup, outcomes: Outcomes) -> Strategy:

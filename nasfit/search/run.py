@@ -16,9 +16,11 @@ import torch
 import nasfit
 from nasfit.devices import Device, open_devices
 from nasfit.errors import StudyBusy, StudyError
+from nasfit.search.calibrating import calibrate
 from nasfit.search.choosing import with_evaluator
 from nasfit.search.data import prepared
-from nasfit.search.delivery import compared
+from nasfit.search.delivery import compared, keep_part_times
+from nasfit.search.documents import FINALS, LATENCIES, PARTS
 from nasfit.search.entrants import entrants
 from nasfit.search.estimating import predictor_for
 from nasfit.search.events import Event, Finished, Noted, Planned, Prepared
@@ -28,7 +30,7 @@ from nasfit.search.goal import goal_of, judged
 from nasfit.search.helping import helped
 from nasfit.search.loop import run_trials
 from nasfit.search.measuring import Instrument, likenesses
-from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan, calibrate
+from nasfit.search.plan import PROMOTION_SHARE, SEARCH_SHARE, Plan
 from nasfit.search.proxy import keep_pairs, proxies_trained
 from nasfit.search.proxy_start import with_proxy
 from nasfit.search.random_share import random_share
@@ -45,6 +47,9 @@ from nasfit.study.optuna_import import IMPORTED
 from nasfit.tasks import find
 from nasfit.training import calibration_pictures
 from nasfit.workers import Pool, RayPool, available_cores
+
+# Documents of the finale, which end when trials are added after it.
+FINALE = ("promotions", "entrants", "proxies", FINALS, "final_images", "proxy", LATENCIES, PARTS, "result")
 
 
 def run_search(
@@ -166,7 +171,7 @@ def _finished(setup: Setup) -> Iterator[Event]:
         return
     if study.document("finale_after") != trained:
         # Trials were added since the last finale: its choice of networks no longer holds.
-        for name in ("promotions", "entrants", "proxies", "finals", "final_images", "proxy", "result"):
+        for name in FINALE:
             study.put_document(name, None)
         study.put_document("finale_after", trained)
     with _timed(study, "promotion"):
@@ -178,10 +183,13 @@ def _finished(setup: Setup) -> Iterator[Event]:
         yield from trained_fully(setup, chosen, _left_s(setup))
     with _timed(study, "final measuring"):
         comparison = compared(setup, chosen)
+        best = best_within(comparison.contenders, setup.settings.target_ms)
+        if best is not None:
+            keep_part_times(setup, comparison.contenders[best])
     keep_pairs(setup, comparison.contenders)
     result = Result(
         contenders=comparison.contenders,
-        best=best_within(comparison.contenders, setup.settings.target_ms),
+        best=best,
         final_images=int(study.document("final_images")),
         random=random_share(judged(study.trials(), setup.goal)),
         cost_s=study.seconds(),

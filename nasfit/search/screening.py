@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nasfit.search.rank_agreement import Agreement
+from nasfit.search.score_worth import kept_scores, ranked, score_agreements
+from nasfit.search.settings import SCORES
 from nasfit.search.setup import Setup
-from nasfit.search.zero_cost import kept_scores, ranked, score_agreements, scored
+from nasfit.search.zero_cost import scored
 from nasfit.study import Trial, TrialState
-from nasfit.training import SCORES
 
 # Trained networks that a score must have been compared with, and the tau that the interval's lower end must reach.
 FEWEST, LEAST_TAU = 16, 0.2

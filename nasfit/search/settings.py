@@ -13,7 +13,6 @@ from nasfit.errors import UnknownNameError, UsageError
 from nasfit.objective import REWARDS, Front, Reward
 from nasfit.space import ABLATIONS, DEFAULT_SPACE, SPACES
 from nasfit.strategies import EXTENSIONS, FRONT_STRATEGIES
-from nasfit.training import SCORES
 
 # What may differ when a study is continued: none of it changes what a trial means.
 MAY_CHANGE = ("budget_s", "workers", "max_trials", "predictor")
@@ -22,6 +21,9 @@ HINTED = ("guided",)
 STOPPING = ("none", "curve")
 TRAIN_PRECISIONS = ("fp32", "bf16")
 HINTS = ("none", "counts", "scores")
+# What `training.SCORES` knows of untrained networks, those first that are counted.
+COUNTED = ("parameters", "madds")
+SCORES = (*COUNTED, "grad_norm", "snip", "synflow", "naswot", "zen")
 SCREENS = ("none", "auto", *SCORES)
 AUTO = "auto"
 # What `EVALUATORS` knows, and the rule that chooses among them.

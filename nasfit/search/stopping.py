@@ -10,12 +10,15 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasfit.objective import Front, Goal
 from nasfit.study import Rung, Trial, TrialState
-from nasfit.training import StopRule
+
+if TYPE_CHECKING:
+    from nasfit.training import StopRule
 
 # Of the figures in benchmarks/results/stopping.json: earlier looks say too little, later ones save too little.
 RUNG_SHARE = 0.4
@@ -89,6 +92,9 @@ class Bar:
     @property
     def rule(self) -> StopRule:
         """For the training job."""
+        # Whoever only reads a study loads no torch.
+        from nasfit.training import StopRule
+
         return StopRule(self.images, 0.0 if self.control or self.below is None else self.below)
 
     def rung(self, look: tuple[int, float]) -> Rung:
@@ -134,8 +140,18 @@ def needed_accuracy(goal: Goal, latency_ms: float, finished: Sequence[Trial], be
     Best by the reward or, within its limit, by accuracy, which the finale chooses by. Of a front: at any of its limits,
     so for `best` 1 it is what adds to the area.
     """
-    points = [(t.accuracy, t.latency_ms) for t in finished if t.accuracy is not None and t.latency_ms is not None]
+    return _needed(goal, latency_ms, _axes(finished), best)
+
+
+def _axes(trials: Sequence[Trial]) -> tuple[np.ndarray, np.ndarray]:
+    """accuracy_N, latency_N of the trials that have both."""
+    points = [(t.accuracy, t.latency_ms) for t in trials if t.accuracy is not None and t.latency_ms is not None]
     accuracy_N, latency_N = (np.array([point[axis] for point in points]) for axis in (0, 1))
+    return accuracy_N, latency_N
+
+
+def _needed(goal: Goal, latency_ms: float, axes: tuple[np.ndarray, np.ndarray], best: int = BEST_KEPT) -> float:
+    accuracy_N, latency_N = axes
     if isinstance(goal, Front):
         return _level(accuracy_N[latency_N <= max(latency_ms, goal.low_ms)], best)
     rewards = _level(goal.of(accuracy_N, latency_N), best, least=-np.inf)
@@ -197,6 +213,7 @@ def stopping_regret(trials: Sequence[Trial], goal: Goal, *, floor: float = 0.0) 
     stopped = [t for t in trials if t.state is TrialState.STOPPED and t.duplicate_of is None]
     controls = [t for t in finished if t.rung is not None and t.rung.hopeless]
     others = [t for t in finished if t not in controls]
+    axes = _axes(finished)
     whole = max((t.curve[-1][0] for t in finished if t.curve), default=0)
     saved_s = sum(
         t.seconds.get("train", 0.0) * (whole / t.rung.images - 1) for t in stopped if t.rung is not None and whole
@@ -205,20 +222,19 @@ def stopping_regret(trials: Sequence[Trial], goal: Goal, *, floor: float = 0.0) 
         len(stopped),
         saved_s,
         len(controls),
-        sum(_among_best(t, finished, goal) for t in controls),
+        sum(_among_best(t, axes, goal) for t in controls),
         max(0.0, _worth(finished, goal, floor) - _worth(others, goal, floor)) if others else 0.0,
     )
 
 
-def _among_best(trial: Trial, finished: Sequence[Trial], goal: Goal) -> bool:
+def _among_best(trial: Trial, axes: tuple[np.ndarray, np.ndarray], goal: Goal) -> bool:
     assert trial.accuracy is not None and trial.latency_ms is not None, "a complete trial has both"
-    return trial.accuracy >= needed_accuracy(goal, trial.latency_ms, finished)
+    return trial.accuracy >= _needed(goal, trial.latency_ms, axes)
 
 
 def _worth(trials: Sequence[Trial], goal: Goal, floor: float) -> float:
     """The best reward, or the accuracy above `floor` that a front reaches, on average over its limits."""
-    points = [(t.accuracy, t.latency_ms) for t in trials if t.accuracy is not None and t.latency_ms is not None]
-    accuracy_N, latency_N = (np.array([point[axis] for point in points]) for axis in (0, 1))
+    accuracy_N, latency_N = _axes(trials)
     if isinstance(goal, Front):
         return goal.area(accuracy_N, latency_N, floor) / (goal.high_ms - goal.low_ms)
     return float(goal.of(accuracy_N, latency_N).max())

@@ -12,8 +12,8 @@ from typing import Any
 
 from nasfit.errors import StudyError, UsageError
 from nasfit.objective import Goal
+from nasfit.search.best_trials import front_of
 from nasfit.search.goal import value_of
-from nasfit.search.loop import front_of
 from nasfit.space import Tokens
 from nasfit.strategies import Look, Outcome, Strategy, make_strategy
 from nasfit.study import LookedUp, Proposal, Study, Trial, TrialState

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasfit.errors import UsageError
-from nasfit.search.setup import Setup
 from nasfit.space import ABLATIONS, SPACES, SearchSpace, named_space
 from nasfit.strategies import Hint, hint_from
 from nasfit.study import Study, TrialState, holds_study
+
+if TYPE_CHECKING:
+    from nasfit.search.setup import Setup
 
 DOCUMENT = "warm start"
 

@@ -11,38 +11,19 @@ import numpy as np
 
 from nasfit.architecture import Architecture
 from nasfit.errors import TrialFailure
-from nasfit.search.rank_agreement import Agreement, agreement
-from nasfit.search.settings import Settings
+from nasfit.search.score_worth import DOCUMENT, HINT_SCORES, kept_scores, ranked, scores_wanted
+from nasfit.search.settings import COUNTED
 from nasfit.search.setup import Setup
 from nasfit.strategies import Hint, hint_from
-from nasfit.study import Study, Trial, TrialState
-from nasfit.training import SCORES, ZeroCostJob, run_zero_cost
-from nasfit.training.zero_cost import COUNTED, counted
+from nasfit.training import ZeroCostJob, run_zero_cost
+from nasfit.training.zero_cost import counted
 
-# Network -> score -> value; None where it is no number.
-DOCUMENT = "zero-cost scores"
 # Computed together, so that a kill loses no more than these.
 TOGETHER = 16
-# By `Settings.hints`: the scores that become hints at accuracy.
-HINTS: dict[str, tuple[str, ...]] = {"none": (), "counts": COUNTED, "scores": SCORES}
 # Random points whose scores make a model of a score over the space: counted ones cost nothing.
 COUNTED_POINTS, SCORED_POINTS = 240, 120
 # Scores that grow by factors; the others are logarithms as they are.
 FACTORS = (*COUNTED, "grad_norm", "snip")
-
-Kept = dict[str, dict[str, float | None]]
-
-
-def scores_wanted(settings: Settings) -> tuple[str, ...]:
-    """Which scores a study looks at: its hints and what it screens by, in the order of `SCORES`."""
-    screen = settings.screen
-    wanted = {*HINTS[settings.hints], *(SCORES if screen == "auto" else (screen,))}
-    return tuple(name for name in SCORES if name in wanted)
-
-
-def kept_scores(study: Study) -> Kept:
-    """All scores computed in this study."""
-    return dict(study.document(DOCUMENT) or {})
 
 
 def scored(setup: Setup, networks: Sequence[str], names: Sequence[str]) -> list[dict[str, float | None]]:
@@ -64,29 +45,6 @@ def keep_scores(setup: Setup) -> None:
         scored(setup, [trial.architecture for trial in ranked(setup.study.trials())], names)
 
 
-def ranked(trials: Sequence[Trial]) -> list[Trial]:
-    """Trained trials, each network once: what scores are compared with."""
-    return [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.duplicate_of is None]
-
-
-def score_agreements(
-    trials: Sequence[Trial], kept: Kept, names: Sequence[str], outside: float = 0.1
-) -> dict[str, Agreement | None]:
-    """How each score ranks the trained networks that have it, against the accuracies of their trials.
-
-    outside: probability left outside each interval. None where there is no order.
-    """
-    found = {}
-    for name in names:
-        pairs = [
-            (value, trial.accuracy)
-            for trial in ranked(trials)
-            if (value := kept.get(trial.architecture, {}).get(name)) is not None and trial.accuracy is not None
-        ]
-        found[name] = agreement([a for a, _ in pairs], [b for _, b in pairs], outside=outside)
-    return found
-
-
 def score_hints(setup: Setup) -> tuple[Hint, ...]:
     """A hint at accuracy for each score of `Settings.hints`; what it is worth the strategy learns from the trials.
 
@@ -94,12 +52,12 @@ def score_hints(setup: Setup) -> tuple[Hint, ...]:
     scores are computed at the start.
     """
     hints = []
-    for name in HINTS[setup.settings.hints]:
+    for name in HINT_SCORES[setup.settings.hints]:
         number = COUNTED_POINTS if name in COUNTED else SCORED_POINTS
         counts = setup.space.option_counts
         points = np.random.default_rng(setup.settings.seed).integers(counts, size=(number, len(counts))).tolist()
         networks = [str(setup.architecture(tuple(point))) for point in points]
-        values = [row[name] for row in scored(setup, networks, HINTS[setup.settings.hints])]
+        values = [row[name] for row in scored(setup, networks, HINT_SCORES[setup.settings.hints])]
         rows = [
             (tuple(point), float(np.log(value)) if name in FACTORS else value)
             for point, value in zip(points, values, strict=True)

@@ -5,6 +5,7 @@ Plain columns and JSON text, so that any SQLite tool can query a study.
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -26,7 +27,6 @@ from sqlalchemy import (
     Text,
     insert,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
 from nasfit.study.trial import Rung, Trial, TrialState
@@ -160,8 +160,9 @@ def write_study(connection: Connection, settings: Mapping[str, Any], about: Mapp
 
 def upsert(connection: Connection, table: Table, row: dict[str, Any], merged: Callable[[Any], dict[str, Any]]) -> None:
     """Insert a row, or change the one of that primary key. merged: the new values of columns, given the row's own."""
-    inserts: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-    new = inserts[connection.dialect.name](table).values(row)
+    # Either dialect has its own; loading PostgreSQL's takes longer than reading a study.
+    insert: Any = importlib.import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert
+    new = insert(table).values(row)
     keys = list(table.primary_key.columns)
     connection.execute(new.on_conflict_do_update(index_elements=keys, set_=merged(new.excluded)))
 

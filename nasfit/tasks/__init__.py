@@ -14,6 +14,7 @@ from nasfit.tasks.loading import MAX_RESOLUTION, MIN_RESOLUTION, NAMES, find, lo
 from nasfit.tasks.mean_average_precision import DetectionScores, mean_average_precision, require_coco_eval
 from nasfit.tasks.metric import LABEL_SMOOTHING, LOSS, top1
 from nasfit.tasks.pixels import Draws, Gathered, Images, Labels, One, Pixels, bringing, centred
+from nasfit.tasks.predictions import Mistake, Predictions
 from nasfit.tasks.saved import locked, open_saved, save
 from nasfit.tasks.sources import ArraySource, Nature, Source, SourceFactory, Wanted, Written
 
@@ -34,9 +35,11 @@ __all__ = [
     "Images",
     "Labels",
     "Marked",
+    "Mistake",
     "Nature",
     "One",
     "Pixels",
+    "Predictions",
     "Source",
     "SourceFactory",
     "Split",

@@ -14,7 +14,7 @@ from nasfit.training.classification_training import (
     seen_in_evaluation,
 )
 from nasfit.training.classifier import Classifier
-from nasfit.training.deployed_file import CALIBRATION_PICTURES, calibration_pictures, deployed_accuracy, shipped_file
+from nasfit.training.deployed_file import CALIBRATION_PICTURES, calibration_pictures, deployed_predictions, shipped_file
 from nasfit.training.full_plan import FullPlan, Wishes, full_plan, stored_side
 from nasfit.training.full_recipe import FULL_RECIPES, FullRecipe, fitting_recipe, full_recipe
 from nasfit.training.full_training import BEST, LAST, Course, Training, full_training
@@ -73,7 +73,7 @@ __all__ = [
     "bf16_in_hardware",
     "calibration_pictures",
     "classification_training",
-    "deployed_accuracy",
+    "deployed_predictions",
     "described",
     "described_weights",
     "file_accuracy",

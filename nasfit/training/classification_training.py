@@ -134,7 +134,7 @@ def balancing(data: ClassificationData) -> Tensor:
 
 def metrics(module: nn.Module, split: Split, data: ClassificationData, device: torch.device) -> dict[str, float]:
     """Top-1 accuracy over pictures, and the mean over classes, of those that the split has; 0 to 1."""
-    predicted_N = predict(module, split, mean=data.mean, std=data.std, device=device).numpy()
+    predicted_N = predict(module, split, mean=data.mean, std=data.std, device=device).classes_N
     labels_N = np.asarray(split.labels_N)
     is_right_N = predicted_N == labels_N
     of_classes = [float(is_right_N[labels_N == label].mean()) for label in np.unique(labels_N)]

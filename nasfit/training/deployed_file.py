@@ -11,9 +11,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from nasfit.export import export_model
-from nasfit.tasks import ClassificationData, Split
+from nasfit.tasks import ClassificationData, Predictions, Split
 from nasfit.training.batches import as_images, normalised
-from nasfit.training.shipping import Preparation, file_accuracy, shipped
+from nasfit.training.shipping import Preparation, file_predictions, shipped
 
 CALIBRATION_PICTURES = 128
 
@@ -50,10 +50,10 @@ def shipped_file(
     return made.content, made.parity
 
 
-def deployed_accuracy(
+def deployed_predictions(
     network: nn.Module, data: ClassificationData, held_out: Split, *, model_format: str, precision: str
-) -> float:
-    """Top-1 on a split, 0 to 1, of the network's exported file run in the format's own engine on this machine."""
+) -> Predictions:
+    """What the network's exported file says of a split, run in the format's own engine on this machine."""
     shape = (data.channels, data.resolution, data.resolution)
     content = export_model(
         network,
@@ -62,4 +62,4 @@ def deployed_accuracy(
         precision=precision,
         calibration_BCHW=calibration_pictures(data),
     )
-    return file_accuracy(content, held_out, Preparation(data.mean, data.std), model_format=model_format)
+    return file_predictions(content, held_out, Preparation(data.mean, data.std), model_format=model_format)

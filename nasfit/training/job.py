@@ -13,10 +13,10 @@ import torch
 from nasfit.architecture import Architecture
 from nasfit.export import model_metadata
 from nasfit.models import build, calm, save_network
-from nasfit.tasks import ClassificationData, Split, joined, open_saved
-from nasfit.training.deployed_file import deployed_accuracy
+from nasfit.tasks import ClassificationData, Mistake, Split, joined, open_saved
+from nasfit.training.deployed_file import deployed_predictions
 from nasfit.training.memory import keep_memory
-from nasfit.training.network_training import accuracy, best_device, train
+from nasfit.training.network_training import best_device, predict, train
 from nasfit.training.pace import PLAIN, Pace
 from nasfit.training.recipe import Recipe
 from nasfit.training.starting import start_from
@@ -59,7 +59,8 @@ class TrainingResult:
     it became an int8 file, else None. curve: (images seen, mean training loss). seconds: of training, looks included.
     looks: (images seen, accuracy of the float network on the first validation pictures) on the way. stopped: whether
     the last look was the end. inherited: share of the parameters, 0 to 1, that came from the network it started from.
-    worker: process that trained it, HOST:PID.
+    worker: process that trained it, HOST:PID. mistakes: of a final job, what the test set was used for once: every
+    picture of it that was given another class; else None.
     """
 
     accuracy: float
@@ -72,6 +73,7 @@ class TrainingResult:
     stopped: bool = False
     inherited: float = 0.0
     worker: str = ""
+    mistakes: tuple[Mistake, ...] | None = None
 
 
 def run_training(job: TrainingJob) -> TrainingResult:
@@ -103,17 +105,19 @@ def run_training(job: TrainingJob) -> TrainingResult:
     if watch.stopped:
         return TrainingResult(looks[-1][1], *told, looks=looks, stopped=True, inherited=inherited, worker=worker)
     held_out = data.test if job.final else data.validation
-    reached = accuracy(network, held_out, mean=data.mean, std=data.std, device=device)
+    found = predict(network, held_out, mean=data.mean, std=data.std, device=device)
     if job.weights:
         described = model_metadata(architecture=job.architecture, mean=data.mean, std=data.std, classes=data.classes)
         save_network(network, Path(job.weights), described)
     before = None
     if job.precision != "fp32":
-        before, reached = (
-            reached,
-            deployed_accuracy(network.cpu(), data, held_out, model_format=job.model_format, precision=job.precision),
+        before = found.accuracy(held_out.labels_N)
+        found = deployed_predictions(
+            network.cpu(), data, held_out, model_format=job.model_format, precision=job.precision
         )
-    return TrainingResult(reached, *told, before, looks, inherited=inherited, worker=worker)
+    reached = found.accuracy(held_out.labels_N)
+    mistakes = found.mistakes(held_out.labels_N) if job.final else None
+    return TrainingResult(reached, *told, before, looks, inherited=inherited, worker=worker, mistakes=mistakes)
 
 
 def training_speed(job: TrainingJob) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nasfit.errors import TrialFailure
 from nasfit.models.quick import quickened
-from nasfit.tasks import Split
+from nasfit.tasks import Predictions, Split
 from nasfit.training.batches import normalised, plain_batches, training_batches
 from nasfit.training.pace import PLAIN, PRECISIONS, Pace
 from nasfit.training.recipe import Recipe
@@ -128,23 +128,23 @@ def _logits(network: nn.Module, images_BCHW: Tensor, pace: Pace) -> Tensor:
 
 def predict(
     network: nn.Module, split: Split, *, mean: Channels, std: Channels, device: torch.device | None = None
-) -> Tensor:
-    """Predicted class of every image of a split, (N,) on the CPU."""
+) -> Predictions:
+    """What the network says of every image of a split."""
     device = device or best_device()
     network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     found = []
     with torch.inference_mode():
         for images_BCHW, _ in plain_batches(split, batch=256):
-            found.append(network(normalised(images_BCHW.to(device), mean, std)).argmax(1).cpu())
-    return torch.cat(found)
+            logits_BK = network(normalised(images_BCHW.to(device), mean, std))
+            found.append(Predictions.of(logits_BK.float().cpu().numpy()))
+    return Predictions.joined(found)
 
 
 def accuracy(
     network: nn.Module, split: Split, *, mean: Channels, std: Channels, device: torch.device | None = None
 ) -> float:
     """Top-1 accuracy on a split, 0 to 1."""
-    predicted_N = predict(network, split, mean=mean, std=std, device=device)
-    return float((predicted_N.numpy() == np.asarray(split.labels_N)).mean())
+    return predict(network, split, mean=mean, std=std, device=device).accuracy(split.labels_N)
 
 
 def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -17,7 +17,7 @@ from nasfit.architecture import Architecture
 from nasfit.models.network import Network
 from nasfit.tasks import ClassificationData, Split, open_saved
 from nasfit.training.batches import normalised, plain_batches
-from nasfit.training.deployed_file import deployed_accuracy
+from nasfit.training.deployed_file import deployed_predictions
 from nasfit.training.network_training import accuracy, best_device, train
 from nasfit.training.recipe import Recipe
 from nasfit.training.shared_file import read_shared
@@ -65,9 +65,10 @@ def run_scoring(job: ScoringJob) -> Scored:
     if job.precision == "fp32":
         reached = accuracy(network, held_out, mean=data.mean, std=data.std, device=device)
     else:
-        reached = deployed_accuracy(
+        found = deployed_predictions(
             network.cpu(), data, held_out, model_format=job.model_format, precision=job.precision
         )
+        reached = found.accuracy(held_out.labels_N)
     return Scored(reached, time.perf_counter() - started)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import nasfit
 from nasfit.errors import UsageError
 from nasfit.export import check_parity, export_model, run_file, with_preprocessing
-from nasfit.tasks import Split
+from nasfit.tasks import Predictions, Split
 from nasfit.training.batches import as_images, normalised
 
 CHECKED_PICTURES = 16
@@ -127,12 +127,17 @@ def shipped(
 
 def file_accuracy(content: bytes, split: Split, preparation: Preparation, *, model_format: str) -> float:
     """Top-1 of a file on a split, 0 to 1, run in the format's own engine on this machine."""
-    right = 0
+    return file_predictions(content, split, preparation, model_format=model_format).accuracy(split.labels_N)
+
+
+def file_predictions(content: bytes, split: Split, preparation: Preparation, *, model_format: str) -> Predictions:
+    """What a file says of every picture of a split, run in the format's own engine on this machine."""
+    found = []
     for start in range(0, len(split), _BATCH):
         images_BCHW = as_images(np.array(split.images_NHWC[start : start + _BATCH]))
-        logits_NK = run_file(content, preparation.inputs(images_BCHW), model_format=model_format)
-        right += int((logits_NK.argmax(1) == np.asarray(split.labels_N[start : start + _BATCH])).sum())
-    return right / len(split)
+        logits_BK = run_file(content, preparation.inputs(images_BCHW), model_format=model_format)
+        found.append(Predictions.of(logits_BK))
+    return Predictions.joined(found)
 
 
 def _noise(preparation: Preparation, shape: tuple[int, int, int]) -> Tensor:

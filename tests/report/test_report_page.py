@@ -16,7 +16,7 @@ from nasfit.report.evidence import against_random, command, outside, pace
 from nasfit.report.tables import MOST_ROWS, blocks, comparison, failures, promotions, states, trials
 
 Finished = Callable[..., Story]
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "img"}
 
 
 class Outline(HTMLParser):
@@ -44,6 +44,31 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+def channels(color: str) -> list[int]:
+    """`#rgb` or `#rrggbb`, each 0 to 255."""
+    digits = color[1:] if len(color) == 7 else "".join(2 * digit for digit in color[1:])
+    return [int(digits[at : at + 2], 16) for at in (0, 2, 4)]
+
+
+def luminance(color: str) -> float:
+    """WCAG 2.1, relative."""
+    shares = [channel / 255 for channel in channels(color)]
+    red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.1, 1 to 21."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def mixed(one: str, other: str, share: float) -> str:
+    """As CSS's color-mix in srgb."""
+    pairs = zip(channels(one), channels(other), strict=True)
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
+
+
 @pytest.fixture(params=["finished", "none", "unfinished", "empty"])
 def any_story(request: pytest.FixtureRequest, finished: Finished, story: Story) -> Story:
     kinds = {
@@ -61,7 +86,8 @@ def test_every_kind_of_study_gives_well_formed_self_contained_html(any_story: St
     outline = Outline(html)
     assert html.startswith("<!doctype html>")
     assert len(html) < 200_000
-    assert not outline.of("script") and not outline.of("img") and not outline.of("iframe")
+    assert not outline.of("script") and not outline.of("iframe")
+    assert all((picture["src"] or "").startswith("data:image/") for picture in outline.of("img"))
     assert not re.search(r"https?://|@import|url\(", html)
     assert [link["href"] for link in outline.of("link")] == ["data:,"]
 
@@ -77,6 +103,42 @@ def test_headings_descend_step_by_step_and_pictures_have_names(any_story: Story)
         assert picture["role"] == "img" and picture["aria-labelledby"] in identifiers
 
 
+def test_contents_lead_to_sections_that_are_there(any_story: Story) -> None:
+    outline = Outline(page(any_story))
+    identifiers = {attributes["id"] for _, attributes in outline.tags if "id" in attributes}
+    targets = [link["href"] or "" for link in outline.of("a")]
+    assert {target.removeprefix("#") for target in targets} <= identifiers
+    assert bool(targets) == (any_story.result is not None)
+
+
+def test_words_stand_out_from_what_is_behind_them_in_light_dark_and_print(story: Story) -> None:
+    styles = page(story).split("</style>")[0]
+    themes = [dict(re.findall(r"--([\w-]+): (#\w+);", part)) for part in re.split(r"@media", styles)]
+    checked = 0
+    for theme in (theme for theme in themes if "page" in theme):
+        for words in ("ink", "soft", "found", "baseline"):
+            assert contrast(theme[words], theme["page"]) >= 4.5, (words, theme[words])
+            checked += 1
+        assert min(contrast(theme[words], theme["panel"]) for words in ("ink", "soft")) >= 4.5
+        assert contrast(theme["ink"], theme["warn"]) >= 4.5
+        # Lines and marks, which are no words.
+        assert min(contrast(theme[mark], theme["page"]) for mark in ("faint", "random", "good")) >= 3
+        # The darkest cells of the matrix are 45 % of either colour.
+        for tone in ("found", "baseline"):
+            assert contrast(theme["ink"], mixed(theme[tone], theme["page"], 0.45)) >= 4.5
+    assert checked == 12
+
+
+def test_print_opens_what_is_folded_but_for_the_longest_tables(story: Story) -> None:
+    html = page(story)
+    printed = html.split("@media print")[1].split("</style>")[0]
+    assert "details::details-content { content-visibility: visible" in printed
+    assert 'class="long"' not in html
+    many = tuple(replace(story.trials[0], number=n, architecture=f"in3@32 {n}") for n in range(101))
+    long = page(replace(story, trials=(*many, replace(story.trials[6], number=101))))
+    assert '<details class="long"><summary>The trials as a table' in long
+
+
 def test_names_from_outside_never_become_markup(finished: Finished) -> None:
     story = finished(0.86, 0.4, name="<i>net</i>", warnings=("<u>hot</u>",))
     html = page(replace(story, title="<s>study</s>"))
@@ -89,8 +151,9 @@ def test_names_from_outside_never_become_markup(finished: Finished) -> None:
 def test_the_answer_stands_before_everything_else(finished: Finished) -> None:
     html = page(finished(0.86, 0.4))
     order = [
-        "1.50 times as fast at equal", "Final comparison", "The network: found-1", "Front of the search",
-        "What the search did", "<h2>Cost", "Conditions and versions", "Reproduce",
+        "1.50 times as fast at equal", "Final comparison</h2>", "Accuracy on the test set</h2>",
+        "The network: found-1</h2>", "Latency</h2>", "Front of the search</h2>", "What the search did</h2>",
+        "Cost</h2>", "Conditions and versions</h2>", "Reproduce</h2>",
     ]  # fmt: skip
     places = [html.index(words) for words in order]
     assert places == sorted(places)
@@ -99,7 +162,7 @@ def test_the_answer_stands_before_everything_else(finished: Finished) -> None:
 def test_an_unfinished_study_shows_what_is_there_and_says_so(story: Story) -> None:
     html = page(story)
     assert "Not finished" in html and "The best network so far" in html
-    assert "Final comparison" not in html and "Device and engine" not in html
+    assert "Final comparison" not in html and "Accuracy on the test set" not in html and "Latency</h2>" not in html
     assert 'id="front-title"' in html and 'id="reward-title"' in html
 
 

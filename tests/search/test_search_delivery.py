@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 
 from nasfit.architecture import published
 from nasfit.export import read_metadata
+from nasfit.latency import Measurement
 from nasfit.models import build
-from nasfit.search.delivery import compared
+from nasfit.search.delivery import LATENCIES, compared
 from nasfit.search.entrants import Entrant
 from nasfit.search.setup import Setup
 
@@ -42,6 +43,9 @@ def test_files_are_checked_and_measured_and_the_damaged_is_left_out(opened: Call
     assert (contender.name, contender.accuracy, contender.parity < 1e-4) == ("good", 0.5, True)
     assert contender.low_ms <= contender.latency_ms <= contender.high_ms
     assert found.conditions["device"]
+    (kept,) = setup.study.document(LATENCIES).items()
+    assert kept[0] == "good" and Measurement.from_dict(kept[1]).latency_ms == contender.latency_ms
+    assert len(kept[1]["wall_samples_ms"]) >= 11
     assert set(found.failures) == {"cut off", "other", "untrained"}
     assert found.failures["untrained"] == "loss is nan"
     assert "models/cut-off.safetensors do not read" in found.failures["cut off"]

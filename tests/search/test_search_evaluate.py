@@ -13,12 +13,12 @@ import pytest
 from nasfit.architecture import Architecture
 from nasfit.errors import UsageError
 from nasfit.latency.predictor import Estimate, Predictor
+from nasfit.search.calibrating import extreme
 from nasfit.search.entrants import entrants, hopefuls
 from nasfit.search.estimating import predictor_for
 from nasfit.search.evaluate import screened, trained
 from nasfit.search.loop import run_trials
 from nasfit.search.measuring import measured
-from nasfit.search.plan import extreme
 from nasfit.search.setup import Setup
 from nasfit.study import Proposal, Trial, TrialState
 

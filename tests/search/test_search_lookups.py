@@ -11,11 +11,12 @@ from nasfit.architecture import Architecture
 from nasfit.errors import TrialFailure
 from nasfit.latency.predictor import Estimate
 from nasfit.search import lookups, measuring
+from nasfit.search.calibrating import extreme
+from nasfit.search.documents import look_seconds
 from nasfit.search.evaluate import screened
-from nasfit.search.lookups import StudyLookups, look_seconds
+from nasfit.search.lookups import StudyLookups
 from nasfit.search.measuring import measured
 from nasfit.search.outcomes import Outcomes
-from nasfit.search.plan import extreme
 from nasfit.search.setup import Setup
 from nasfit.space import Tokens
 from nasfit.study import Proposal, TrialState

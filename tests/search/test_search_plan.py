@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from nasfit.search import Settings
-from nasfit.search.plan import LEAST_IMAGES, MOST_EPOCHS, PROXY_IMAGES, RUNGS, _wanted_images, calibrate
+from nasfit.search.calibrating import RUNGS, _wanted_images, calibrate
+from nasfit.search.plan import LEAST_IMAGES, MOST_EPOCHS, PROXY_IMAGES
 from nasfit.space import named_space
 
 # Of each rung, as a two-core server measured them: smallest, middling and largest network, ms.
@@ -24,8 +25,8 @@ def chosen(monkeypatch, data, tmp_path, pool):
         return dict(zip(("smallest_ms", "middle_ms", "largest_ms"), known[rung.width, rung.strides], strict=True))
 
     def choose(target_ms: float, speed: float = 1e6, **more: Any) -> tuple[float, str]:
-        monkeypatch.setattr("nasfit.search.plan._Rung.latencies", latencies)
-        monkeypatch.setattr("nasfit.search.plan.slowest_speed", lambda job, _: speed)
+        monkeypatch.setattr("nasfit.search.calibrating._Rung.latencies", latencies)
+        monkeypatch.setattr("nasfit.search.calibrating.slowest_speed", lambda job, _: speed)
         settings = Settings("d", target_ms, train_precision="fp32", **more)
         plan = calibrate(settings, named_space("mnasnet-lean"), data, Path(tmp_path), None, pool)  # type: ignore[arg-type]
         return plan.width, plan.strides

@@ -16,16 +16,10 @@ from nasfit.search import Noted, Settings, loop, screening, zero_cost
 from nasfit.search.loop import run_trials
 from nasfit.search.outcomes import Outcomes
 from nasfit.search.proposing import restored_strategy
+from nasfit.search.score_worth import MOST_RANKED, kept_scores, score_agreements, scores_wanted
 from nasfit.search.screening import DROPPED, FEWEST, Screen, parted, screen_now
 from nasfit.search.setup import Setup
-from nasfit.search.zero_cost import (
-    keep_scores,
-    kept_scores,
-    score_agreements,
-    score_hints,
-    scored,
-    scores_wanted,
-)
+from nasfit.search.zero_cost import keep_scores, score_hints, scored
 from nasfit.study import Proposal, Trial, TrialState
 from nasfit.training import SCORES
 from nasfit.training.zero_cost import COUNTED
@@ -90,6 +84,18 @@ def test_a_network_that_cannot_be_scored_has_none_and_is_not_asked_again(
 def asked_for(setup: Setup, **changes: Any) -> Setup:
     """The same study, asked for something else."""
     return replace(setup, settings=replace(setup.settings, **changes))
+
+
+def test_of_thousands_of_networks_some_hundred_judge_a_score() -> None:
+    trials = [
+        Trial(n, (n,), f"net {n}", 0, state=TrialState.COMPLETE, accuracy=n / 5000, latency_ms=1.0) for n in range(5000)
+    ]
+    kept = {trial.architecture: {"madds": float(trial.number)} for trial in trials}
+    found = score_agreements(trials, kept, ["madds"])["madds"]
+    assert found is not None and found.tau == 1 and MOST_RANKED / 2 <= found.networks <= MOST_RANKED
+    few = score_agreements(trials[:9], kept, ["madds"])["madds"]
+    assert few is not None and few.networks == 9
+    assert score_agreements([], {}, ["madds"]) == {"madds": None}
 
 
 def test_what_a_study_looks_at_follows_from_hints_and_screen(opened: Opener) -> None:

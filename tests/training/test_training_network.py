@@ -10,7 +10,7 @@ from nasfit.architecture import Architecture, Block
 from nasfit.errors import TrialFailure
 from nasfit.models import build
 from nasfit.tasks import ClassificationData, Split, from_arrays, save
-from nasfit.training import Recipe, TrainingJob, accuracy, run_training, train, training_speed
+from nasfit.training import Recipe, TrainingJob, accuracy, predict, run_training, train, training_speed
 
 NETWORK = Architecture(8, 2, (Block("sepconv", 3, 2, 0.0, "none", 16, 1),), 32, classes=3, resolution=24, channels=1)
 RECIPE = Recipe(images=1600, batch=32)
@@ -89,6 +89,11 @@ def test_a_job_reports_validation_accuracy_and_a_final_job_that_of_the_test_set(
         assert stored.metadata()["architecture"] == str(NETWORK)
         network.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
     assert accuracy(network, saved.test, mean=saved.mean, std=saved.std) == final.accuracy
+    # The one use of the test set also tells what is wrong with which picture.
+    assert proxy.mistakes is None and final.mistakes is not None
+    assert len(final.mistakes) == round(90 * (1 - final.accuracy))
+    said = predict(network, saved.test, mean=saved.mean, std=saved.std)
+    assert final.mistakes == said.mistakes(saved.test.labels_N)
 
 
 def test_a_final_job_trains_on_validation_pictures_too(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from nasfit.dashboard.strip import strip
 from nasfit.dashboard.trial_tables import facts, front_table, trials_table
 from nasfit.dashboard.watching import Look
 from nasfit.latency import Measurement
+from nasfit.latency.health import OK
 from nasfit.report import Story, answer, tables
 from nasfit.report.comparison_chart import comparison_chart
 from nasfit.report.controller_chart import controller_chart
@@ -152,7 +153,7 @@ def _comparison(moment: Moment) -> dict[str, Any]:
 
 
 def _passing(moment: Moment) -> dict[str, Any]:
-    worries = [f"{one.what}: {one.told}; {one.fix}" for one in health.found(moment.readings) if one.state != health.OK]
+    worries = [f"{one.what}: {one.told}; {one.fix}" for one in health.found(moment.readings) if one.state != OK]
     return {"tiles": list(tiles(moment.passing, moment.story)), "worries": worries}
 
 

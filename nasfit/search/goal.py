@@ -30,7 +30,8 @@ def judged(trials: Iterable[Trial], goal: Goal) -> list[Trial]:
     value, seen = value_of(goal), []
     for trial in trials:
         if trial.accuracy is not None and trial.latency_ms is not None:
-            trial = replace(trial, reward=value(trial.accuracy, trial.latency_ms))
+            reward = value(trial.accuracy, trial.latency_ms)
+            trial = trial if reward == trial.reward else replace(trial, reward=reward)
         seen.append(trial)
     return seen
 

@@ -7,9 +7,9 @@
 Each page is opened in headless Chromium, in light and dark, 1,400 and 390 px wide. Wrong is: a request to anywhere
 else, a message in the console, whatever axe-core finds (WCAG 2.2 A and AA, headings, names, roles, contrast of 4.5, 3
 for large text), drawn text below that contrast, a link, summary or scrolled region that the keyboard does not reach or
-that does not show it, a page wider than the window. Printed: faults, size, and seconds to make the page first, and
-after one trial more. Needs Chromium, playwright and axe-playwright-python (the extra `dev`). Ends with 1 where anything
-is wrong.
+that does not show it, a page wider than the window. Printed: faults, size, and seconds of one core to make the page
+first, and after one trial more. Needs Chromium, playwright and axe-playwright-python (the extra `dev`). Ends with 1
+where anything is wrong.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from nasfit.study import Study
 
 @dataclass(frozen=True)
 class Row:
-    """One page. first_s: from nothing to its text. again_s: after a change; None for a file."""
+    """One page. first_s: of one core, from nothing to its text. again_s: after a change; None where there is none."""
 
     page: str
     study: str
@@ -100,32 +100,32 @@ def _rows(options: argparse.Namespace, place: Path) -> Iterator[Row]:
 
 
 def _report(path: Path, name: str, trials: int, faults_of: Callable[[str], tuple[str, ...]]) -> Row:
-    since = time.perf_counter()
+    since = time.process_time()
     page = write_report(path)
-    took_s = time.perf_counter() - since
+    took_s = time.process_time() - since
     return Row("report", name, trials, page.stat().st_size, took_s, None, faults_of(page.as_uri()))
 
 
 def _dashboard(path: Path, name: str, faults_of: Callable[[str], tuple[str, ...]], *, grows: bool) -> Iterator[Row]:
-    since = time.perf_counter()
+    since = time.process_time()
     with closing(Watch(path)) as watch:
         site = Site(watch)
         size_bytes = len(site.reply("/").body.encode())
-        first_s, again_s = time.perf_counter() - since, None
+        first_s, again_s = time.process_time() - since, None
         if grows:
             with Study.open(path) as study:
                 one_more(study)
-            since = time.perf_counter()
+            since = time.process_time()
             site.reply("/live")
-            again_s = time.perf_counter() - since
+            again_s = time.process_time() - since
         number = len(watch.look().moment.story.trials)
         with _served(site) as url:
             found = faults_of(url)
             yield Row("dashboard", name, number, size_bytes, first_s, again_s, found)
             for page, address in (("trials", "/trials"), ("trial", "/trial/3")):
-                since = time.perf_counter()
+                since = time.process_time()
                 size_bytes = len(site.reply(address).body.encode())
-                took_s = time.perf_counter() - since
+                took_s = time.process_time() - since
                 yield Row(page, name, number, size_bytes, took_s, None, faults_of(url + address))
 
 

@@ -73,11 +73,8 @@ def tiles(passing: Passing, story: Story) -> Iterator[Tile]:
         yield Tile("Trials left", f"about {passing.trials_left:,}", f"{pace:.1f} trained a minute of search")
     yield Tile("Time spent", duration(passing.spent_s), f"of a budget of {duration(story.settings.budget_s)}")
     if passing.standing != FINISHED:
-        yield Tile(
-            "Time left",
-            duration(passing.left_s) if passing.left_s else "none",
-            "of the budget, final trainings included",
-        )
+        left = duration(passing.left_s) if passing.left_s else "none"
+        yield Tile("Time left", left, "of the budget, final trainings included")
 
 
 _WORDS = {

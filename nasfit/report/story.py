@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from nasfit.architecture import Architecture
 from nasfit.errors import StudyError
@@ -62,17 +63,17 @@ class Story:
     fingerprint: str | None = None
     final: FinalEvidence = field(default_factory=FinalEvidence)
 
-    @property
+    @cached_property
     def stopped(self) -> tuple[Trial, ...]:
         """Trials whose training was ended early, each network once; their accuracy is the one expected at the end."""
         return tuple(t for t in self.trials if t.state is TrialState.STOPPED and t.duplicate_of is None)
 
-    @property
+    @cached_property
     def complete(self) -> tuple[Trial, ...]:
         """Trained trials, each network once, in the order of proposal."""
         return tuple(t for t in self.trials if t.state is TrialState.COMPLETE and t.duplicate_of is None)
 
-    @property
+    @cached_property
     def front(self) -> tuple[Trial, ...]:
         """The trained trials that no other dominates in validation accuracy and latency, fastest first."""
         return tuple(front_of(self.trials))
@@ -82,12 +83,12 @@ class Story:
         """What a trial's reward is called: serving a front, it is the accuracy."""
         return "reward" if self.settings.front_from_ms is None else "accuracy"
 
-    @property
+    @cached_property
     def leader(self) -> Trial | None:
         """The trial of highest validation accuracy under the limit."""
         return best_under(self.trials, self.settings.target_ms)
 
-    @property
+    @cached_property
     def random(self) -> RandomShare:
         """What random points reached: of the result, or of the trials so far."""
         return self.result.random if self.result else random_share(list(self.trials))

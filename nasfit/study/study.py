@@ -268,7 +268,11 @@ class Study:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            return TrialLog(connection)
+            if self._loaded is None:
+                return TrialLog(connection)
+            # A trial that has ended stays as it is.
+            self._loaded.catch_up(connection)
+            return self._loaded
         finally:
             if collecting:
                 gc.enable()

@@ -17,20 +17,29 @@ class TrialLog:
 
     def __init__(self, connection: Connection) -> None:
         """Raises ValueError where the rows are not the trials of one study."""
-        rows = list(connection.execute(select(TRIALS).order_by(TRIALS.c.number)))
-        self._trials = [trial_of(row) for row in rows]
-        if [trial.number for trial in self._trials] != list(range(len(rows))):
-            raise ValueError("trials are missing")
+        self._trials: list[Trial] = []
         self._batches: list[list[int]] = []
+        self._first: dict[str, list[int]] = {}
+        self.catch_up(connection)
+
+    def catch_up(self, connection: Connection) -> None:
+        """Takes in what others have stored since: trials that are new, or have ended. Raises ValueError as above."""
+        known, batches = len(self._trials), len(self._batches)
+        later = (TRIALS.c.number >= known) | (TRIALS.c.batch >= batches)
+        rows = list(connection.execute(select(TRIALS).where(later).order_by(TRIALS.c.number)))
+        trials = [trial_of(row) for row in rows]
+        new = [trial for trial in trials if trial.number >= known]
+        if [trial.number for trial in new] != list(range(known, known + len(new))):
+            raise ValueError("trials are missing")
+        self.add(new)
+        for trial in trials:
+            self._trials[trial.number] = trial
         last = None
         for batch, _, number in sorted((row.batch, row.place, row.number) for row in rows if row.batch is not None):
             if batch != last:
                 self._batches.append([])
                 last = batch
             self._batches[-1].append(number)
-        self._first: dict[str, list[int]] = {}
-        for trial in self._trials:
-            self._first.setdefault(trial.architecture, []).append(trial.number)
 
     def trials(self, states: Collection[TrialState] | None) -> list[Trial]:
         """In the order of their numbers."""

@@ -4,7 +4,7 @@ import pytest
 from study_writer import ended
 
 from nasfit.errors import StudyError, UsageError
-from nasfit.study import Proposal, Rung, Study, Trial, TrialState
+from nasfit.study import Member, Proposal, Rung, Study, Trial, TrialState
 from nasfit.study.tables import _FIELDS
 
 
@@ -154,6 +154,46 @@ def test_reader_follows_a_driver_at_work(study):
             reader.propose(proposals("b"))
         with pytest.raises(StudyError, match="reading only"):
             reader.write_file("a.txt", b"")
+
+
+def test_a_reader_that_looks_now_and_then_sees_what_one_sees_who_looks_once(study):
+    with Study.open(study.path, read_only=True) as reader:
+        for names in ("abc", "bd", "e"):
+            trials = study.propose(proposals(*names))
+            reader.trials()
+            study.finish([ended(trial) for trial in trials[1:]])
+            reader.trials()
+            study.finish([ended(study.running()[0])])
+        study.propose(proposals("f", "g"))
+        with Study.open(study.path, read_only=True) as fresh:
+            assert reader.trials() == fresh.trials() == study.trials()
+            assert reader.batches() == fresh.batches() == study.batches()
+            for name in "abcdefg":
+                assert reader.find_architecture(name) == fresh.find_architecture(name)
+
+
+def test_what_a_reader_compares_changes_with_all_but_beats(study):
+    study.measurements["m"] = {"ms": 1.0}
+    (trial,) = study.propose(proposals("a"))
+    with Study.open(study.path, read_only=True) as reader:
+        stamps = [reader.stamp()]
+        study.members.join(Member("me", "here", 1, 1))
+        study.measurements["n"] = {"ms": 2.0}
+        assert reader.stamp() == stamps[0]
+        for change in (
+            lambda: study.finish([ended(trial)]),
+            lambda: study.put_document("plan", {"width": 0.5}),
+            lambda: study.put_document("plan", {"width": 0.6}),
+            lambda: study.add_seconds("search", 1.0),
+            lambda: study.propose(proposals("b")),
+        ):
+            change()
+            stamps.append(reader.stamp())
+        assert len(set(stamps)) == len(stamps) and reader.stamp() == stamps[-1]
+        assert len(reader.lookups) == 0 and reader.measurements.several(["m", "x", "n"]) == {
+            "m": {"ms": 1.0},
+            "n": {"ms": 2.0},
+        }
 
 
 def test_closed_study_says_so(study):

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import typer
 from PIL import Image
 from safetensors.torch import load_file
 
 from nasfit.architecture import Architecture
 from nasfit.cli import main
+from nasfit.cli.app import app
 from nasfit.cli.quantities import duration, seconds
 from nasfit.errors import UsageError
 from nasfit.export import check_parity
@@ -39,6 +41,25 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return int(ended.value.code or 0), captured.out, captured.err
 
     return called
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Every command below a group of typer's, by what is typed for it."""
+    found = {}
+    for name, command in group.commands.items():
+        below = hasattr(command, "commands")
+        found |= commands(command, (*path, name)) if below else {" ".join((*path, name)): command}
+    return found
+
+
+COMMANDS = commands(typer.main.get_command(app))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_and_json(name: str) -> None:
+    command = COMMANDS[name]
+    assert "Example: nasfit " in command.help
+    assert any("--json" in parameter.opts for parameter in command.params)
 
 
 def test_count_prints_the_published_numbers(run: Run) -> None:

@@ -9,13 +9,17 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from itertools import accumulate
 from pathlib import Path
 
 from nasfit.architecture import Architecture, adapted, count, published
 from nasfit.devices import Description, Sample
 from nasfit.latency import Measurement
+from nasfit.latency.part_times import PartTimes
 from nasfit.objective import Reward
+from nasfit.report.architecture_drawing import drawn_parts
 from nasfit.search import Contender, Plan, Result, Settings
+from nasfit.search.documents import LATENCIES, PARTS
 from nasfit.search.random_share import random_share
 from nasfit.space import SearchSpace, named_space
 from nasfit.study import LookedUp, Proposal, Study, Trial, TrialState
@@ -60,7 +64,7 @@ def made_study(path: Path, trials: int, *, finished: bool, seed: int = 0, store:
         for kind, seconds in {"calibration": 20.0, "search": 1500.0}.items():
             study.add_seconds(kind, seconds)
         if finished:
-            _finale(study)
+            _finale(draw, study)
 
 
 def one_more(study: Study, *, accuracy: float = 0.5) -> Trial:
@@ -129,7 +133,7 @@ def _looks(draw: random.Random, space: SearchSpace, number: int) -> Sequence[Loo
     return [LookedUp(point, draw.uniform(0.1, 1.0), 0.0) for point in points]
 
 
-def _finale(study: Study) -> None:
+def _finale(draw: random.Random, study: Study) -> None:
     trials = [trial for trial in study.trials([TrialState.COMPLETE]) if (trial.latency_ms or 0.0) <= TARGET_MS]
     found = sorted(trials, key=lambda trial: -(trial.accuracy or 0.0))[:2]
     widths = {f"mobilenet-v2 x{width:g}": _mobilenet(width) for width in (0.25, 0.35)}
@@ -140,6 +144,8 @@ def _finale(study: Study) -> None:
     }
     contenders = [_contender(place, name, text) for place, (name, text) in enumerate(networks.items())]
     entrants = [{"name": one.name, "origin": one.origin, "architecture": one.architecture} for one in contenders]
+    study.put_document(LATENCIES, {one.name: _measurement(draw, one.latency_ms).to_dict() for one in contenders})
+    study.put_document(PARTS, _times(contenders[0]).as_json())
     study.put_document("promotions", {trial.architecture: trial.accuracy for trial in found})
     study.put_document("entrants", entrants)
     study.put_document("finals", {name: asdict(final) for name, final in finals.items()})
@@ -148,6 +154,14 @@ def _finale(study: Study) -> None:
     random_ones, conditions = random_share(study.trials()), asdict(DEVICE)
     result = Result(tuple(contenders), 0, 48_000, random_ones, study.seconds(), {"nasfit": "made up"}, conditions)
     study.put_document("result", result.as_json())
+
+
+def _times(contender: Contender) -> PartTimes:
+    """Each part takes its share of the multiply-adds."""
+    parts = drawn_parts(Architecture.parse(contender.architecture))
+    shares = list(accumulate(part.madds_share for part in parts))
+    cuts = [(ms, 0.99 * ms, 1.01 * ms) for ms in (contender.latency_ms * share for share in shares)]
+    return PartTimes.of(contender.architecture, [part.name for part in parts], cuts)
 
 
 def _mobilenet(width: float) -> str:

@@ -30,7 +30,7 @@ def test_a_fresh_interpreter_loads_nothing_heavy(module):
 
 
 @pytest.mark.parametrize(
-    "module", ["nasfit.report", "nasfit.cli.showing", "nasfit.cli.reporting", "nasfit.search.plan"]
+    "module", ["nasfit.report", "nasfit.dashboard", "nasfit.cli.showing", "nasfit.cli.reporting", "nasfit.search.plan"]
 )
 def test_reading_a_study_loads_neither_torch_nor_what_writes_models(module):
     run = subprocess.run(

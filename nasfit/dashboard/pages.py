@@ -14,20 +14,22 @@ from nasfit.architecture import Architecture
 from nasfit.dashboard import health
 from nasfit.dashboard.curve_charts import finals_curves, one_curve, trials_curves
 from nasfit.dashboard.device_chart import device_chart
-from nasfit.dashboard.latency_charts import samples_chart, spread_chart
 from nasfit.dashboard.moment import MOST_SHOWN, Moment
 from nasfit.dashboard.passing import tiles
+from nasfit.dashboard.sequence_chart import sequence_chart
 from nasfit.dashboard.strip import strip
 from nasfit.dashboard.trial_tables import facts, front_table, trials_table
 from nasfit.dashboard.watching import Look
 from nasfit.latency import Measurement
 from nasfit.latency.health import OK
 from nasfit.report import Story, answer, tables
+from nasfit.report.architecture_drawing import architecture_drawing
 from nasfit.report.comparison_chart import comparison_chart
 from nasfit.report.controller_chart import controller_chart
 from nasfit.report.evidence import against_random, pace
 from nasfit.report.families import together
 from nasfit.report.reliability import proxy_lines, shortcuts
+from nasfit.report.samples_chart import samples_chart
 from nasfit.report.search_charts import cost_chart, front_chart, reward_chart
 from nasfit.report.wording import interval, ms, percent, value
 from nasfit.study import Trial, TrialState
@@ -114,10 +116,10 @@ def trial_page(story: Story, trial: Trial, measurement: Measurement | None) -> s
         "trial.html",
         story=story,
         trial=trial,
-        strip=strip(network, "strip"),
+        picture=architecture_drawing(network),
         blocks=tables.blocks(network),
         measurement=measurement,
-        samples=None if measurement is None else samples_chart(measurement),
+        samples=None if measurement is None else sequence_chart(measurement),
         conditions=None
         if measurement is None
         else tables.facts("Conditions at its start", dict(measurement.conditions)),
@@ -145,11 +147,17 @@ def _answer(moment: Moment) -> dict[str, Any]:
 
 
 def _comparison(moment: Moment) -> dict[str, Any]:
-    result = moment.story.result
+    result, final = moment.story.result, moment.story.final
     if result is None or not result.contenders:
         return {"chart": None}
-    told = {"table": tables.comparison(result), "baselines": together(result.baselines) if result.baselines else None}
-    return {"chart": comparison_chart(moment.story), **told}
+    best = None if result.best is None else Architecture.parse(result.contenders[result.best].architecture)
+    return {
+        "chart": comparison_chart(moment.story),
+        "baselines": together(result.baselines) if result.baselines else None,
+        "table": tables.comparison(result),
+        "samples": samples_chart(final.latencies),
+        "timed": best and final.parts and architecture_drawing(best, final.parts, name="timed"),
+    }
 
 
 def _passing(moment: Moment) -> dict[str, Any]:
@@ -178,11 +186,10 @@ def _strip(architecture: str, name: str) -> Markup:
 
 
 def _spread(moment: Moment) -> dict[str, Any]:
-    known = moment.measurements
-    rows = [
-        (f"trial {t.number}", known[t.measurement]) for t in moment.shown if t.measurement and t.measurement in known
-    ]
-    return {"chart": spread_chart(rows), "table": front_table(moment.shown, known, moment.story.leader)}
+    known = {f"trial {t.number}": moment.measurements.get(t.measurement or "") for t in moment.shown}
+    latencies = {name: found for name, found in known.items() if found is not None}
+    chart = samples_chart(latencies, name="spread-samples", told="the front's networks")
+    return {"chart": chart, "table": front_table(moment.shown, moment.measurements, moment.story.leader)}
 
 
 def _curves(moment: Moment) -> dict[str, Any]:

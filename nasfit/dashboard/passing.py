@@ -10,7 +10,7 @@ from typing import Any
 from nasfit.report import Story
 from nasfit.report.headline import Tile
 from nasfit.report.wording import counted, duration
-from nasfit.search.loop import search_left_s
+from nasfit.search.plan import search_left_s
 from nasfit.search.standing import FINISHED, RUNNING
 from nasfit.study import Study, TrialState
 
@@ -60,7 +60,7 @@ def passing_of(study: Study, story: Story, standing: str, finals: Mapping[str, A
         own_s = sum(final.get("seconds", 0.0) for final in finals.values())
         spent_s += own_s / max(1, sum(member.workers for member in study.members.all()))
     left_s = max(0.0, story.settings.budget_s - spent_s)
-    return Passing(standing, stage, spent_s, left_s, done, of, _trials_left(study, story) if stage == SEARCH else None)
+    return Passing(standing, stage, spent_s, left_s, done, of, _trials_left(story) if stage == SEARCH else None)
 
 
 def tiles(passing: Passing, story: Story) -> Iterator[Tile]:
@@ -98,8 +98,8 @@ def _stage(study: Study, story: Story, finals: Mapping[str, Any]) -> tuple[str, 
     return (TRAINING if len(finals) < len(entrants) else MEASURING), len(finals), len(entrants)
 
 
-def _trials_left(study: Study, story: Story) -> int | None:
-    trained, left_s = _trained(story), search_left_s(study, story.settings.budget_s)
+def _trials_left(story: Story) -> int | None:
+    trained, left_s = _trained(story), search_left_s(story.seconds, story.settings.budget_s)
     searched_s = story.seconds.get("search", 0.0)
     if trained < FEWEST or searched_s <= 0:
         return None

@@ -1,4 +1,4 @@
-"""The samples of the final measurement as inline SVG: a strip a network, each relative to its own latency."""
+"""The samples of several measurements as inline SVG: a strip a network, each relative to its own latency."""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ ROW, STRIP = 40.0, 30.0
 LOWEST, HIGHEST = -0.05, 0.25
 
 
-def samples_chart(latencies: Mapping[str, Measurement]) -> Markup | None:
-    """Fastest network first; within a strip the first sample is at the top. None without any measurement."""
+def samples_chart(
+    latencies: Mapping[str, Measurement], *, name: str = "samples", told: str = "the final measurement"
+) -> Markup | None:
+    """Fastest network first; within a strip the first sample is at the top. None without any measurement.
+
+    name: unique on the page. told: what the samples are of.
+    """
     if not latencies:
         return None
     x = Scale(LOWEST, HIGHEST, LEFT, WIDTH - RIGHT)
     order = sorted(latencies.items(), key=lambda item: item[1].latency_ms)
     bottom = TOP + len(order) * ROW
     body = _axis(x, bottom)
-    for place, (name, measurement) in enumerate(order):
-        body += _strip(x, TOP + place * ROW + (ROW - STRIP) / 2, name, measurement)
-    title = "Every sample of the final measurement, by network, relative to the network's latency"
-    return drawing("samples", title, body, height=bottom + BOTTOM)
+    for place, (network, measurement) in enumerate(order):
+        body += _strip(x, TOP + place * ROW + (ROW - STRIP) / 2, network, measurement)
+    title = f"Every sample of {told}, by network, relative to the network's latency"
+    return drawing(name, title, body, height=bottom + BOTTOM)
 
 
 def _axis(x: Scale, bottom: float) -> Markup:

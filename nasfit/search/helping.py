@@ -12,7 +12,7 @@ from nasfit.errors import StudyBusy, StudyError
 from nasfit.search.best_trials import best_under
 from nasfit.search.data import fetched
 from nasfit.search.events import Noted, TrialFinished
-from nasfit.search.loop import search_left_s
+from nasfit.search.plan import search_left_s
 from nasfit.search.settings import Settings
 from nasfit.search.shared_pool import LOOK_S, JobWorkers, member
 from nasfit.study import Member, Study, Trial, TrialState, holds_study
@@ -101,7 +101,7 @@ class _Helper:
         self._told = time.monotonic()
         before, trials = self._ended, self._study.trials()
         self._ended = _ended(trials)
-        left_s = search_left_s(self._study, self._settings.budget_s)
+        left_s = search_left_s(self._study.seconds(), self._settings.budget_s)
         best = best_under(trials, self._settings.target_ms)
         for number in sorted(self._ended - before):
             yield TrialFinished(trials[number], best, len(self._ended), left_s)

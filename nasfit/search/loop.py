@@ -11,7 +11,7 @@ from nasfit.search.evaluators import BATCH_SIZES, evaluated
 from nasfit.search.events import Noted, TrialFinished
 from nasfit.search.exponent import calibrate_exponent, exponent_of
 from nasfit.search.outcomes import Outcomes
-from nasfit.search.plan import SEARCH_SHARE
+from nasfit.search.plan import search_left_s
 from nasfit.search.proposing import keep_diagnostics, restored_strategy
 from nasfit.search.proxy_start import searched, trials_of_check
 from nasfit.search.screening import Screen, parted, screen_now
@@ -19,7 +19,7 @@ from nasfit.search.setup import Setup
 from nasfit.search.streaming import streamed, streams
 from nasfit.search.zero_cost import keep_scores
 from nasfit.strategies import RandomSearch, Strategy, Tokens
-from nasfit.study import Proposal, Study, Trial, TrialState
+from nasfit.study import Proposal, Trial, TrialState
 
 # The first batch is random whatever the strategy: a first population, and the measure of what random search gets.
 RANDOM_TRAINED = 12
@@ -66,12 +66,6 @@ def _begun(setup: Setup, deadline: _Deadline) -> Iterator[TrialFinished]:
     yield from _recorded(setup, deadline, finished)
 
 
-def search_left_s(study: Study, budget_s: float) -> float:
-    """Seconds left of the search's share of a budget, by what the study has recorded."""
-    spent = study.seconds()
-    return budget_s * SEARCH_SHARE - spent.get("search", 0.0) - spent.get("calibration", 0.0)
-
-
 class _Deadline:
     """The end of the search's share of the budget; time spent by earlier runs counts, and is recorded as it passes."""
 
@@ -84,7 +78,7 @@ class _Deadline:
         now = time.monotonic()
         self._study.add_seconds("search", now - self._since)
         self._since = now
-        return search_left_s(self._study, self._budget_s)
+        return search_left_s(self._study.seconds(), self._budget_s)
 
 
 def _room(setup: Setup, deadline: _Deadline) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,11 @@ PROXY_IMAGES = 20_000
 LEAST_IMAGES = 2_000
 # A full training passes over the pictures at most so often.
 MOST_EPOCHS = 60
+
+
+def search_left_s(spent_s: Mapping[str, float], budget_s: float) -> float:
+    """Seconds left of the search's share of a budget. spent_s: by kind of work, as the study has recorded."""
+    return budget_s * SEARCH_SHARE - spent_s.get("search", 0.0) - spent_s.get("calibration", 0.0)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from nasfit.dashboard import Watch, health
 from nasfit.dashboard.curve_charts import MOST_CURVES, trials_curves
 from nasfit.dashboard.device_chart import device_chart
 from nasfit.dashboard.health import Reading
-from nasfit.dashboard.latency_charts import samples_chart, spread_chart
 from nasfit.dashboard.moment import MOST_SHOWN, shown_of
+from nasfit.dashboard.sequence_chart import sequence_chart
 from nasfit.dashboard.strip import parts_of, strip
 from nasfit.devices import Sample
 from nasfit.latency import Measurement
@@ -23,6 +23,7 @@ from nasfit.search import Settings
 from nasfit.study import Trial, TrialState
 
 NETWORK = published("mnasnet-a1")
+KINDS = ("disturbed", "clean")
 
 
 def measurement(*cpu_ms: float) -> Measurement:
@@ -46,16 +47,15 @@ def test_a_strip_has_every_part_and_a_bar_for_every_layer() -> None:
     assert f"of {count(NETWORK).madds / 1e6:.0f}" in parts[1].told and 'id="one-title"' in drawn
 
 
-def test_samples_are_drawn_as_a_share_of_their_networks_latency() -> None:
-    one = measurement(*(1.0 + 0.001 * i for i in range(16)))
-    chart = str(spread_chart([("trial 7", one)]))
-    assert "trial 7" in chart and chart.count("h0") == 16
-    assert f"{one.low_ms:.4f}"[:5] in chart
-    assert spread_chart([]) is None
-    # A sample far out is drawn at the edge, inside the picture.
-    far = str(spread_chart([("trial 7", measurement(*([1.0] * 30), 9.0))]))
-    assert max(float(x) for x in re.findall(r"M([\d.]+) [\d.]+h0", far)) <= 740.0
-    assert str(samples_chart(one)).count("h0") == 16
+def test_samples_in_order_of_time_are_told_apart() -> None:
+    samples = [Sample(1.3 * ms if place == 3 else ms, ms, 4, 0.1) for place, ms in enumerate([1.0, 1.1] * 8)]
+    chart = str(sequence_chart(Measurement.of(samples, DEVICE, 0.4)))
+    (disturbed,), (clean,) = (
+        re.findall(rf'class="sample {kind}" d="([^"]+)"', chart) for kind in ("disturbed", "clean")
+    )
+    assert (disturbed.count("h0"), clean.count("h0")) == (1, 15)
+    lefts = [float(x) for x in re.findall(r"M([\d.]+) ", clean)]
+    assert lefts == sorted(lefts) and 'class="band"' in chart
 
 
 def test_curves_of_the_front_stand_out_and_old_ones_are_left_out() -> None:

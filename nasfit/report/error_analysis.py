@@ -141,9 +141,11 @@ def _examples(mistakes: Iterable[Mistake], labels_N: Labels, classes: Sequence[s
 
 
 def _duel(name: str, own: Iterable[Mistake], other: Iterable[Mistake], pictures: int) -> Duel:
-    """The interval of a difference of paired shares: Agresti 2013, section 11.1."""
+    """The interval of a difference of paired shares: Agresti and Min 2005, which holds for few pictures too."""
     own_wrong, other_wrong = ({one.picture for one in mistakes} for mistakes in (own, other))
     only_own, only_other = len(other_wrong - own_wrong), len(own_wrong - other_wrong)
-    difference = (only_own - only_other) / pictures
-    room = 1.96 * math.sqrt(max(0.0, (only_own + only_other) / pictures - difference**2) / pictures)
-    return Duel(name, only_own, only_other, difference, difference - room, difference + room)
+    # Half a picture more in each of the four cells.
+    number, apart = pictures + 2, only_own - only_other
+    middle = apart / number
+    room = 1.96 * math.sqrt((only_own + only_other + 1) / number - middle**2) / math.sqrt(number)
+    return Duel(name, only_own, only_other, apart / pictures, middle - room, middle + room)

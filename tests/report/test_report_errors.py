@@ -75,8 +75,9 @@ def test_a_duel_counts_what_one_alone_gets_right(errors: ErrorAnalysis) -> None:
     # Dog 1 is wrong in both; three pictures are wrong here alone, one there alone.
     assert (duel.other, duel.only_own, duel.only_other) == ("mobilenet-v2 x1", 1, 3)
     assert duel.difference == pytest.approx(-2 / 30)
-    room = 1.96 * ((4 / 30 - (2 / 30) ** 2) / 30) ** 0.5
-    assert (duel.low, duel.high) == pytest.approx((-2 / 30 - room, -2 / 30 + room))
+    # Half a picture added to each cell: 1.5 against 3.5 of 32.
+    room = 1.96 * ((5 / 32 - (2 / 32) ** 2) / 32) ** 0.5
+    assert (duel.low, duel.high) == pytest.approx((-2 / 32 - room, -2 / 32 + room))
     table = duels(errors)
     assert table is not None and table.rows[0][:4] == ("mobilenet-v2 x1", "1", "3", "−6.67 points")
     assert duels(replace(errors, duels=())) is None

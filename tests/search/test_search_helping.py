@@ -26,11 +26,14 @@ from nasfit.search.job_text import job_of, job_text, key_of, outcome_of, result_
 from nasfit.search.shared_pool import SharedPool
 from nasfit.study import Job, Study
 from nasfit.study.driver_lock import DriverLock
+from nasfit.tasks import Mistake
 from nasfit.training import Pace, Recipe, StopRule, TrainingJob, TrainingResult, run_training
 from nasfit.workers import Pool
 
 NETWORK = "in3@24 stem8s2 | sepconv k3 s1 se0 none f8 n1 | head16 out3 relu"
-RESULT = TrainingResult(1 / 3, ((64, 1.25),), 100.0, 0.1, "cpu", None, ((32, 0.5),), True, 0.25)
+RESULT = TrainingResult(
+    1 / 3, ((64, 1.25),), 100.0, 0.1, "cpu", None, ((32, 0.5),), True, 0.25, mistakes=(Mistake(3, 1, 0.875),)
+)
 
 
 @pytest.fixture

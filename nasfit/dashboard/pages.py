@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,7 @@ from nasfit.dashboard.watching import Look
 from nasfit.latency import Measurement
 from nasfit.latency.health import OK
 from nasfit.report import Story, answer, tables
+from nasfit.report.answer import GO_ON
 from nasfit.report.architecture_drawing import architecture_drawing
 from nasfit.report.comparison_chart import comparison_chart
 from nasfit.report.controller_chart import controller_chart
@@ -32,6 +34,7 @@ from nasfit.report.reliability import proxy_lines, shortcuts
 from nasfit.report.samples_chart import samples_chart
 from nasfit.report.search_charts import cost_chart, front_chart, reward_chart
 from nasfit.report.wording import interval, ms, percent, value
+from nasfit.search.standing import RUNNING
 from nasfit.study import Trial, TrialState
 
 PARTS = (
@@ -143,7 +146,10 @@ def _part(name: str, moment: Moment, **values: Any) -> str:
 
 
 def _answer(moment: Moment) -> dict[str, Any]:
-    return {"answer": answer(moment.story)}
+    told = answer(moment.story)
+    if moment.passing.standing == RUNNING:
+        told = replace(told, sentences=tuple(sentence for sentence in told.sentences if sentence != GO_ON))
+    return {"answer": told}
 
 
 def _comparison(moment: Moment) -> dict[str, Any]:

@@ -30,13 +30,13 @@ def front_table(trials: Sequence[Trial], measurements: Mapping[str, Measurement]
         known = measurements.get(trial.measurement or "")
         told = "not kept" if known is None else interval(known.low_ms, known.high_ms)
         doubt = "" if known is None else ", ".join(warning.partition(":")[0] for warning in known.warnings)
-        rows.append((link(trial), percent(trial.accuracy), ms(trial.latency_ms), told, value(trial.reward), doubt))
+        rows.append((link(trial), percent(trial.accuracy), ms(trial.latency_ms), told, doubt))
     numbers = [trial.number for trial in trials]
     return Table(
         caption="Networks of the front, fastest first; validation accuracy after proxy training",
-        heads=("trial", "validation accuracy", "latency", "95 % interval", "reward", "doubts"),
+        heads=("trial", "validation accuracy", "latency", "95 % interval", "doubts"),
         rows=tuple(rows),
-        numbers=frozenset((1, 2, 3, 4)),
+        numbers=frozenset((1, 2, 3)),
         strong=numbers.index(leader.number) if leader is not None and leader.number in numbers else None,
     )
 

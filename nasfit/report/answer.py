@@ -14,6 +14,8 @@ from nasfit.search.result import Contender, Result, gain, speedup
 from nasfit.study import Trial
 
 NOISE = f"{100 * NOISE_FLOOR:g} %"
+# Said of an unfinished study by whoever cannot tell which it is.
+GO_ON = "The search is still running or was interrupted; the same command goes on where it stopped."
 
 
 def answer(story: Story) -> Answer:
@@ -40,13 +42,12 @@ def ratio(slower_ms: float, faster_ms: float) -> str:
 def _unfinished(story: Story) -> Answer:
     limit = f"{story.settings.target_ms:g} ms"
     leader = story.leader
-    go_on = "The search is still running or was interrupted; the same command goes on where it stopped."
     if leader is None:
         return Answer(
             "unfinished",
             f"Not finished: no trained network meets the limit of {limit} yet.",
             (),
-            (go_on,),
+            (GO_ON,),
             _doubts(story),
         )
     tiles = (
@@ -54,7 +55,7 @@ def _unfinished(story: Story) -> Answer:
         Tile("Latency", ms(leader.latency_ms), f"limit {limit}"),
     )
     headline = f"Not finished. Best so far: trial {leader.number}, {_pair(leader)}, within the limit of {limit}."
-    told = (go_on, "There is no final training, test or comparison with published networks yet.")
+    told = (GO_ON, "There is no final training, test or comparison with published networks yet.")
     return Answer("unfinished", headline, tiles, told, _doubts(story))
 
 

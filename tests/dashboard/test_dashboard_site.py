@@ -16,6 +16,7 @@ from made_study import one_more
 from nasfit.dashboard import Site, Watch
 from nasfit.dashboard.pages import PARTS
 from nasfit.report import answer, story_of
+from nasfit.report.answer import GO_ON
 from nasfit.study import Study, TrialState
 
 VOID = {"meta", "link"}
@@ -110,8 +111,9 @@ def test_what_has_not_changed_is_not_sent_again(unfinished: Path) -> None:
 def test_running_interrupted_and_finished_are_told_apart(unfinished: Path, finished: Path) -> None:
     site = site_of(unfinished)
     assert "Interrupted: search." in site.reply("/").body
+    assert GO_ON in site.reply("/").body
     with Study.open(unfinished):
-        assert "Running: search." in site.reply("/").body
+        assert "Running: search." in site.reply("/").body and GO_ON not in site.reply("/").body
     assert "Interrupted: search." in site.reply("/").body
     assert "Finished." in site_of(finished).reply("/").body
 

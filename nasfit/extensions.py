@@ -110,11 +110,11 @@ class ExtensionPoint:
 
 def culprit(error: BaseException) -> str | None:
     """The package whose part raised an error that is none of nasfit's own, as messages call it; None where none did."""
-    modules = {
-        entry.module.partition(".")[0]: _package(entry)
-        for group in GROUPS
-        for entry in _entries_of(group, tuple(sys.path))
-    }
+    try:
+        entries = [entry for group in GROUPS for entry in _entries_of(group, tuple(sys.path))]
+    except ExtensionError:  # somebody's entry points do not read, which is not what is asked here
+        return None
+    modules = {entry.module.partition(".")[0]: _package(entry) for entry in entries}
     names, trace = list[str](), error.__traceback__
     while trace is not None:
         names.append(str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0])

@@ -99,6 +99,7 @@ def test_damaged_entry_points_are_told(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ExtensionError, match=r"cannot be read \(UnicodeDecodeError.*install it anew"):
         POINT.added()
+    assert culprit(ValueError("any")) is None
 
 
 def test_an_error_of_a_part_is_laid_at_its_package(add: Add) -> None:

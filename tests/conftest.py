@@ -161,7 +161,7 @@ def small_search(pictures: Path, command: list[str]) -> list[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory, small_search: list[str]) -> tuple[Path, dict[str, Any], str]:
     """One search run to its end by the command line: directory, printed JSON, stderr. Copy it before writing."""
     path = tmp_path_factory.mktemp("finished") / "study"
-    done = subprocess.run([*small_search, "--study", str(path), "--json"], capture_output=True, text=True, timeout=200)
+    done = subprocess.run([*small_search, "--study", str(path), "--json"], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     return path, json.loads(done.stdout), done.stderr
 

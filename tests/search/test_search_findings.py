@@ -72,7 +72,7 @@ def test_the_front_is_that_of_the_command_line(found: Findings, finished: Finish
     front = found.front()
     latencies = [trial.latency_ms or 0.0 for trial in front]
     assert latencies == sorted(latencies) and len(front) >= 1
-    assert found.settings.target_ms == 0.5 and len(found.trials) >= 4
+    assert found.settings.target_ms == 0.5 and len(found.trials) >= 1
     assert [network.name for network in found.networks] == [c["name"] for c in finished[1]["result"]["contenders"]]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nasfit.errors import StudyError
-from nasfit.search import loop, proposing
+from nasfit.search import proposing
 from nasfit.search.entrants import entrants
 from nasfit.search.loop import run_trials
 from nasfit.search.outcomes import Outcomes
@@ -36,8 +36,7 @@ class Spy:
 @pytest.fixture
 def spies(monkeypatch: pytest.MonkeyPatch) -> list[Spy]:
     Spy.made = []
-    for module in (loop, proposing):
-        monkeypatch.setattr(module, "make_strategy", Spy)
+    monkeypatch.setattr(proposing, "make_strategy", Spy)
     return Spy.made
 
 

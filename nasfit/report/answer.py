@@ -161,6 +161,8 @@ def _speed_words(best: Contender, baselines: tuple[Contender, ...]) -> str:
         return f"Every {any_of(baselines)} trained beside it is more accurate."
     who = f"{matched.name} ({percent(matched.accuracy)}, {ms(matched.latency_ms)})"
     tail = f"the most accurate {any_of(baselines)} that it equals or beats in accuracy"
+    if any(matched.accuracy < one.accuracy <= best.accuracy for one in baselines):
+        tail += " and that no other beats in both"
     tail += f" ({points(best.accuracy - matched.accuracy)})"
     if same_speed(best, matched):
         return f"As fast as {who}, {tail}: a tie within the {NOISE} noise of latencies or their intervals."

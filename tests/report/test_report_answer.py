@@ -94,6 +94,16 @@ def test_a_family_that_is_not_beaten_is_not_named(finished: Finished, make_conte
     assert "Better than MobileNetV3-small: 2.25 times as fast" in given.headline
 
 
+def test_the_one_compared_with_is_not_called_the_most_accurate_where_a_beaten_one_is(
+    finished: Finished, make_contender: Callable[..., Contender]
+) -> None:
+    front = (make_contender("mobilenet-v3-small x0.35", 0.82, 0.06), make_contender("mobilenet-v2 x0.25", 0.84, 0.1))
+    beaten = make_contender("mobilenet-v3-small x0.5", 0.825, 0.15)
+    said = " ".join(answer(finished(0.83, 0.09, against=(*front, beaten))).sentences)
+    assert "mobilenet-v3-small x0.35 (82.00 %" in said and "equals or beats in accuracy and that no other beats" in said
+    assert "no other beats" not in " ".join(answer(finished(0.83, 0.09, against=front)).sentences)
+
+
 def test_several_families_are_compared_together_and_apart(
     finished: Finished, baselines: tuple[Contender, ...], make_contender: Callable[..., Contender]
 ) -> None:

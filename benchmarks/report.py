@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+# As it is after a first run anywhere: compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np
 from facts import document

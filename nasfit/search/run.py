@@ -101,6 +101,11 @@ def _driven(
         )
         if settings.predictor:
             predictor = predictor_for(instrument, Path(settings.predictor))
+        if _plan(study) is None:
+            yield Noted(
+                f"{len(data.train):,} pictures to train on, {len(data.classes)} classes; trying how fast device and "
+                "workers are"
+            )
         with _timed(study, "calibration"):
             plan = _plan(study) or with_evaluator(
                 calibrate(settings, space, data, directory, instrument, pool), settings

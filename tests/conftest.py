@@ -27,6 +27,7 @@ Box = tuple[int, int, int, int]
 MADE_ONCE = ("finished", "postgres", "cluster")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keeps together what the processes of `make test` have to share: such fixtures, and the one server of adb."""
     for item in items:

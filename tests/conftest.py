@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +25,15 @@ from nasfit.space import named_space
 Sampler = Callable[..., Iterator[Architecture]]
 Box = tuple[int, int, int, int]
 
-# What is made once for all who use it; they run in one process, so that it is made once.
-MADE_ONCE = ("finished", "postgres", "cluster")
 
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps together what the processes of `make test` have to share: such fixtures, and the one server of adb."""
-    for item in items:
-        made = [name for name in MADE_ONCE if name in getattr(item, "fixturenames", ())]
-        if made or item.path.parent.name == "devices":
-            item.add_marker(pytest.mark.xdist_group(made[0] if made else "devices"))
+@contextmanager
+def made_once(factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory that all processes of a test run share, for one of them at a time."""
+    own = factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with (root / "made-once.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield root
 
 
 @pytest.fixture
@@ -73,14 +73,17 @@ def any_architectures() -> Sampler:
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 3 classes x 40 coloured pictures, 24 px: red, green or blue under noise."""
-    root, generator = tmp_path_factory.mktemp("pictures") / "colours", np.random.default_rng(0)
-    for channel, name in enumerate(("red", "green", "blue")):
-        (root / name).mkdir(parents=True)
-        for number in range(40):
-            pixels = generator.integers(0, 120, (24, 24, 3))
-            pixels[..., channel] += 100
-            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number}.png")
-    return root
+    with made_once(tmp_path_factory) as place:
+        root, generator = place / "pictures" / "colours", np.random.default_rng(0)
+        if root.exists():
+            return root
+        for channel, name in enumerate(("red", "green", "blue")):
+            (root / name).mkdir(parents=True)
+            for number in range(40):
+                pixels = generator.integers(0, 120, (24, 24, 3))
+                pixels[..., channel] += 100
+                Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number}.png")
+        return root
 
 
 @pytest.fixture
@@ -161,10 +164,16 @@ def small_search(pictures: Path, command: list[str]) -> list[str]:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, small_search: list[str]) -> tuple[Path, dict[str, Any], str]:
     """One search run to its end by the command line: directory, printed JSON, stderr. Copy it before writing."""
-    path = tmp_path_factory.mktemp("finished") / "study"
-    done = subprocess.run([*small_search, "--study", str(path), "--json"], capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr
-    return path, json.loads(done.stdout), done.stderr
+    with made_once(tmp_path_factory) as root:
+        path, told = root / "finished" / "study", root / "finished" / "told.json"
+        if not told.exists():
+            done = subprocess.run(
+                [*small_search, "--study", str(path), "--json"], capture_output=True, text=True, timeout=500
+            )
+            assert done.returncode == 0, done.stderr
+            told.write_text(json.dumps([done.stdout, done.stderr]))
+        out, err = json.loads(told.read_text())
+        return path, json.loads(out), err
 
 
 def _any_block(draw: random.Random) -> Block:

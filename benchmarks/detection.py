@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--budget", default="10m", help="of each training")
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--batch", type=int, default=8, help="few pictures need many steps")
-    parser.add_argument("--lr", type=float, default=2e-3, help="for 16 pictures a step")
+    parser.add_argument("--lr", type=float, help="for 16 pictures a step; default: the recipe's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="directory of trainings, to go on with; default: a temporary one")
     parser.add_argument("--quick", action="store_true", help="counts alone")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from extension_packages import put_package
 from PIL import Image
 from postgres_server import Server, started
 
-from nasfit.architecture import Architecture, Block
+from nasfit.architecture import Architecture, Block, detector_on
+from nasfit.search.detector_study import DetectorSearchSettings
 from nasfit.space import named_space
+from nasfit.study import Proposal, Study, TrialState
 
 Sampler = Callable[..., Iterator[Architecture]]
 Box = tuple[int, int, int, int]
@@ -107,6 +110,45 @@ def marked() -> Callable[..., Path]:
         return root
 
     return written
+
+
+@pytest.fixture
+def detector_study(tmp_path: Path, points: Sampler) -> Callable[..., Path]:
+    """detector_study(**settings): a study of a search for detectors, limit 2 ms: two trials within it, one PRUNED."""
+
+    def written(**options: Any) -> Path:
+        asked = DetectorSearchSettings("./cards", 2.0, **{"resolution": 96, "width": 0.25, **options})
+        path = tmp_path / "runs" / "detectors"
+        texts = [str(detector_on(point, classes=2, resolution=96)) for point in points(3, space="mnasnet-lean")]
+        with Study.create(path, {**asked.as_json(), "option_counts": [3]}) as study:
+            proposed = study.propose([Proposal((place,), text, 0, "guided") for place, text in enumerate(texts)])
+            found = zip(proposed, ((0.25, 1.5), (0.125, 1.0), (0.0, 3.0)), strict=True)
+            ended = [replace(one, accuracy=precision, latency_ms=needed_ms) for one, (precision, needed_ms) in found]
+            states = (TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED)
+            study.finish([replace(one, state=state) for one, state in zip(ended, states, strict=True)])
+            study.add_seconds("search", 60.0)
+        return path
+
+    return written
+
+
+@pytest.fixture
+def add_winner() -> Callable[..., None]:
+    """add_winner(study, **facts): as its training leaves it, with a test mAP of 50 % at 1.75 ms."""
+
+    def added(study: Path, **facts: Any) -> None:
+        with Study.open(study, read_only=True) as opened:
+            detector = opened.trials()[0].architecture
+        scores = {"map": 0.5, "map_50": 0.75, "per_class": {"king": 0.25, "queen": None}}
+        conditions = {"device": "a board", "engine": "litert"}
+        latency = {"latency_ms": 1.75, "low_ms": 1.7, "high_ms": 1.8, "warnings": [], "conditions": conditions}
+        told = {"detector": detector, "test": scores, "validation": {"map": 0.375}, "latency": latency, "untold": None}
+        told |= {"parameters": 2_000_000, "madds": 9_000_000, "files": {"onnx": "detector.onnx"}, **facts}
+        (study / "winner").mkdir(exist_ok=True)
+        (study / "winner" / "plan.json").write_text("{}")
+        (study / "winner" / "result.json").write_text(json.dumps(told))
+
+    return added
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from nasfit.architecture.detector import (
     detector_on,
 )
 from nasfit.architecture.layers import Layer, layers
+from nasfit.architecture.networks import AnyNetwork, count_network, read_network
 from nasfit.architecture.published import PUBLISHED, published
 from nasfit.architecture.rounding import divisible
 from nasfit.architecture.scaling import STRIDE_RULES, adapted, fitted, scaled
@@ -20,6 +21,7 @@ __all__ = [
     "MIN_RESOLUTION",
     "PUBLISHED",
     "STRIDE_RULES",
+    "AnyNetwork",
     "Architecture",
     "Block",
     "Counts",
@@ -30,6 +32,7 @@ __all__ = [
     "adapted",
     "count",
     "count_detector",
+    "count_network",
     "detector_on",
     "divisible",
     "fitted",
@@ -37,6 +40,7 @@ __all__ = [
     "published",
     "read_block",
     "read_blocks",
+    "read_network",
     "scaled",
     "write_blocks",
 ]

@@ -118,6 +118,11 @@ class Architecture:
         for what in ("stem_filters", "head_filters", "classes", "channels"):
             _require(getattr(self, what) >= 1, what.replace("_", " "), getattr(self, what), "1 or more")
 
+    @property
+    def backbone(self) -> Architecture:
+        """Itself, as a `Detector` has one."""
+        return self
+
     def __str__(self) -> str:
         hidden = f" hidden{self.hidden_filters}" if self.hidden_filters else ""
         ends = (

@@ -100,9 +100,14 @@ class Detector:
         """Inverse of `str`. Raises ArchitectureError naming the part that does not read."""
         first, _, rest = text.partition(" | ")
         numbers = first.removeprefix(_PREFIX).split(",")
-        if not first.startswith(_PREFIX) or not all(number.isdecimal() for number in numbers):
+        if not is_detector(text) or not all(number.isdecimal() for number in numbers):
             raise ArchitectureError(f"no detector: {text!r}; expected 'ssdlite extra512,256,256,128 | in3@320 ...'")
         return cls(Architecture.parse(rest), tuple(map(int, numbers)))
+
+
+def is_detector(text: str) -> bool:
+    """Whether a text form is a detector's, not a classification network's."""
+    return text.startswith(_PREFIX)
 
 
 def detector_on(architecture: Architecture, *, classes: int, resolution: int = 320) -> Detector:

@@ -16,6 +16,7 @@ from nasfit.devices.engines import runtime_code
 from nasfit.errors import DeviceError
 from nasfit.export import MODEL_FORMATS, export_model, run_file
 from nasfit.models import build
+from nasfit.promises import Contract
 
 _SHAPE = (3, 32, 32)
 # Engines round differently; one that computes something else is off by 1 or more.
@@ -30,8 +31,9 @@ def check_engine(name: str) -> None:
     and DeviceError naming the first promise that is broken.
     """
     engine = engine_named(name)
-    _check_facts(engine)
-    _check_code(engine)
+    contract = Contract(f"engine {engine.name!r}", DeviceError)
+    _check_facts(engine, contract)
+    _check_code(engine, contract)
     network = _network()
     random = torch.Generator().manual_seed(0)
     calibration_BCHW = torch.randn(8, *_SHAPE, generator=random)
@@ -52,17 +54,16 @@ def check_engine(name: str) -> None:
         check_device(LocalDevice(engine=name), content, input_BCHW.numpy(), expected_BK, tolerance=tolerance)
 
 
-def _check_facts(engine: Engine) -> None:
-    _require(
-        engine.model_format in MODEL_FORMATS, f"a model format that nasfit writes ({', '.join(MODEL_FORMATS)})", engine
-    )
+def _check_facts(engine: Engine, contract: Contract) -> None:
+    formats = ", ".join(MODEL_FORMATS)
+    contract.require(engine.model_format in MODEL_FORMATS, f"a model format that nasfit writes ({formats})")
     known = set(engine.precisions) <= {"fp32", "int8"} and "fp32" in engine.precisions
-    _require(known, f"fp32 and perhaps int8 as precisions, got {engine.precisions}", engine)
+    contract.require(known, f"fp32 and perhaps int8 as precisions, got {engine.precisions}")
     there = importlib.util.find_spec(engine.module.partition(".")[0]) is not None
-    _require(there, f"the module {engine.module!r}, which pip install {engine.distribution} brings", engine)
+    contract.require(there, f"the module {engine.module!r}, which pip install {engine.distribution} brings")
 
 
-def _check_code(engine: Engine) -> None:
+def _check_code(engine: Engine, contract: Contract) -> None:
     """Its process may be on a board, which has neither nasfit nor the package."""
     code = runtime_code(engine).get("code", "")
     imported = {
@@ -72,11 +73,10 @@ def _check_code(engine: Engine) -> None:
         for name in ([node.module or "."] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names])
     }
     foreign = sorted(imported - sys.stdlib_module_names - {"numpy"})
-    _require(
+    contract.require(
         not foreign,
         "a runtime whose module imports nothing at its top but the standard library and numpy, since it is sent to "
         f"machines that have neither nasfit nor the package; got {', '.join(foreign)}",
-        engine,
     )
 
 
@@ -84,8 +84,3 @@ def _network() -> nn.Module:
     torch.manual_seed(0)
     network = adapted(published("mnasnet-small", 0.35), resolution=_SHAPE[1], channels=_SHAPE[0], classes=10)
     return build(network).eval()
-
-
-def _require(holds: bool, promise: str, engine: Engine) -> None:
-    if not holds:
-        raise DeviceError(f"engine {engine.name!r} breaks its contract; promised: {promise}")

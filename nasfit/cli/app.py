@@ -251,7 +251,10 @@ def train_detector(
     width: Annotated[float | None, typer.Option(help="Width multiplier of a published network.")] = None,
     batch: Annotated[int, typer.Option(help="Pictures held at once.")] = 16,
     accumulate: Annotated[int, typer.Option(help="Batches of one step.")] = 1,
-    lr: Annotated[float | None, typer.Option(help="Learning rate for 16 pictures a step.")] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="Learning rate for 16 pictures a step; grows with the root of their number. Default: 0.007."),
+    ] = None,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror half of the pictures.")] = True,
     seed: options.Seed = 0,
     device: Annotated[str, typer.Option(help=f"{DEVICE_HELP} `none` measures no latency.")] = "local",
@@ -317,7 +320,7 @@ def search_detector(
     Example: nasfit search-detector ./cards --target-ms 20 --budget 2h
     """
     from nasfit.cli.detector_searching import run
-    from nasfit.search.detector_search import DetectorSearchSettings
+    from nasfit.search.detector_study import DetectorSearchSettings
 
     settings = DetectorSearchSettings(
         data=data,
@@ -326,6 +329,8 @@ def search_detector(
         budget_s=None if budget is None else seconds(budget),
         proxy_epochs=proxy_epochs,
         weights=None if weights is None else str(weights),
+        device=device,
+        engine=engine,
         space=space,
         width=width,
         resolution=resolution,
@@ -333,7 +338,7 @@ def search_detector(
         strategy=strategy,
         seed=seed,
     )
-    run(settings, study, device=device, engine=engine, as_json=json_)
+    run(settings, study, as_json=json_)
 
 
 @app.command()

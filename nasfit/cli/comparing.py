@@ -76,7 +76,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def _differing(stories: Sequence[Story]) -> dict[str, list[Any]]:
     """What was asked differently, a value a study; and the devices, where they tell."""
-    asked = [story.settings.as_json() for story in stories]
+    asked = [story.asked.as_json() for story in stories]
     for values, story in zip(asked, stories, strict=True):
         if story.result is not None:
             values["measured on"] = story.result.conditions.get("device")

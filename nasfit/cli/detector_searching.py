@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 from pathlib import Path
 from typing import Any
 
-from nasfit.architecture import Architecture
 from nasfit.cli.detector_training import lines, trained
 from nasfit.cli.interrupting import interruptible
 from nasfit.cli.progress import LOG
 from nasfit.devices import open_device
 from nasfit.search.asking import file_name
 from nasfit.search.detector_run import DetectorResult
-from nasfit.search.detector_search import WINNER, DetectorSearch, DetectorSearchSettings, search_detectors
+from nasfit.search.detector_search import DetectorSearch, search_detectors
+from nasfit.search.detector_study import WINNER, DetectorSearchSettings, winner_command
 from nasfit.search.detector_winner import winner_settings
+from nasfit.search.spending import timed
+from nasfit.study import Study
 
 
-def run(settings: DetectorSearchSettings, study: Path | None, *, device: str, engine: str, as_json: bool) -> None:
+def run(settings: DetectorSearchSettings, study: Path | None, *, as_json: bool) -> None:
     """Searches, or goes on; prints the front, and with a budget trains the winner and prints what it is worth.
 
     Exit code 130 when interrupted, with how to go on.
@@ -31,7 +32,7 @@ def run(settings: DetectorSearchSettings, study: Path | None, *, device: str, en
     try:
         with interruptible("trial"):
             searched = search_detectors(
-                settings, path, kept=path.parent / "data", device=open_device(device, engine=engine)
+                settings, path, kept=path.parent / "data", device=open_device(settings.device, engine=settings.engine)
             )
     finally:
         LOG.removeHandler(handler)
@@ -39,8 +40,9 @@ def run(settings: DetectorSearchSettings, study: Path | None, *, device: str, en
         _print_front(searched, settings)
     winner: DetectorResult | None = None
     if settings.budget_s is not None and searched.best is not None:
-        asked = winner_settings(settings, searched.best, path, device=device, engine=engine)
-        with interruptible("checkpoint"):
+        asked = winner_settings(settings, searched.best, path)
+        # Held open, the study is seen at work, and by one process alone.
+        with Study.open(path) as held, timed(held, "final training"), interruptible("checkpoint"):
             last = trained(asked, path / WINNER, cache=path.parent / "data")
         assert isinstance(last, DetectorResult), "a whole training has a result"
         winner = last
@@ -61,12 +63,7 @@ def _print_front(searched: DetectorSearch, settings: DetectorSearchSettings) -> 
     if searched.best is None:
         print(f"no detector within {settings.target_ms:g} ms was trained; raise --target-ms, or lower --width")
     elif settings.budget_s is None:
-        print(f"\nto train the best within {settings.target_ms:g} ms:\n  {_command(searched.best, settings)}")
-
-
-def _command(best: Architecture, settings: DetectorSearchSettings) -> str:
-    asked = ["nasfit", "train-detector", str(best), settings.data, "--resolution", str(settings.resolution)]
-    return shlex.join([*asked, "--budget", "1h"])
+        print(f"\nto train the best within {settings.target_ms:g} ms:\n  {winner_command(settings, searched.best)}")
 
 
 def _document(searched: DetectorSearch, settings: DetectorSearchSettings, path: Path) -> dict[str, Any]:
@@ -80,5 +77,5 @@ def _document(searched: DetectorSearch, settings: DetectorSearchSettings, path: 
         "trained": searched.trained,
         "front": front,
         "best": None if best is None else str(best),
-        "command": None if best is None else _command(best, settings),
+        "command": None if best is None else winner_command(settings, best),
     }

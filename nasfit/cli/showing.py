@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nasfit.architecture import Architecture, write_blocks
+from nasfit.architecture import read_network, write_blocks
 from nasfit.cli.quantities import points
 from nasfit.errors import ArchitectureError
 from nasfit.report import Story, answer, story_of
@@ -32,7 +32,7 @@ def run(path: Path, *, as_json: bool) -> None:
     print(f"{len(trials)} trials: " + ", ".join(f"{number} {state}" for state, number in sorted(states.items())))
     for sentence in shortcuts(story):
         print(sentence)
-    print(f"\n{'trial':>6}{'accuracy':>12}{'ms':>9}   front (validation accuracy after proxy training)")
+    print(f"\n{'trial':>6}{story.measure:>12}{'ms':>9}   front (validation {story.measure} after proxy training)")
     for trial in front:
         mark = "  <- best under the limit" if best and trial.number == best.number else ""
         print(f"{trial.number:>6}{points(trial.accuracy):>12}{trial.latency_ms:>9.3g}{mark}")
@@ -40,7 +40,7 @@ def run(path: Path, *, as_json: bool) -> None:
         print(f"\nno trained network meets {target_ms:g} ms yet")
     else:
         print(f"\n{_blocks(best.architecture)}")
-    if result:
+    if result or story.winner:
         print()
         for line in _concluded(story, path):
             print(line)
@@ -55,6 +55,9 @@ def conclusion(path: Path) -> Iterator[str]:
 
 def _concluded(story: Story, path: Path) -> Iterator[str]:
     result = story.result
+    if story.winner:
+        yield answer(story).headline
+        yield from answer(story).sentences
     if result is None:
         return
     yield f"trained on {result.final_images:,} pictures each, tested once, measured in one session:"
@@ -78,7 +81,7 @@ def _concluded(story: Story, path: Path) -> Iterator[str]:
 
 def _blocks(text: str) -> str:
     try:
-        return write_blocks(Architecture.parse(text))
+        return write_blocks(read_network(text).backbone)
     except ArchitectureError:
         return text
 
@@ -101,6 +104,8 @@ def _document(story: Story, front: list[Trial], best: Trial | None) -> dict[str,
         "trials": dict(Counter(trial.state.value for trial in story.trials)),
         "front": [plain(trial) for trial in front],
         "best": plain(best) if best else None,
+        "measure": story.measure,
+        "winner": story.winner,
         "proxy": proxy,
         "scores": {name: None if found is None else asdict(found) for name, found in story.scores.items()},
         "result": story.result.as_json() if story.result else None,

@@ -11,7 +11,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import nasfit
-from nasfit.architecture import Architecture
+from nasfit.architecture import Architecture, read_network
 from nasfit.dashboard import health
 from nasfit.dashboard.curve_charts import finals_curves, one_curve, trials_curves
 from nasfit.dashboard.device_chart import device_chart
@@ -24,12 +24,12 @@ from nasfit.dashboard.watching import Look
 from nasfit.latency import Measurement
 from nasfit.latency.health import OK
 from nasfit.report import Story, answer, tables
-from nasfit.report.answer import GO_ON
 from nasfit.report.architecture_drawing import architecture_drawing
 from nasfit.report.comparison_chart import comparison_chart
 from nasfit.report.controller_chart import controller_chart
 from nasfit.report.evidence import against_random, pace
 from nasfit.report.families import together
+from nasfit.report.headline import GO_ON
 from nasfit.report.reliability import proxy_lines, shortcuts
 from nasfit.report.samples_chart import samples_chart
 from nasfit.report.search_charts import cost_chart, front_chart, reward_chart
@@ -105,7 +105,7 @@ def trials_page(story: Story, state: TrialState | None, before: int) -> str:
         story=story,
         state=state,
         states=[one for one in TrialState if any(trial.state is one for trial in story.trials)],
-        table=trials_table(shown, caption, story.value_name) if shown else None,
+        table=trials_table(shown, caption, story) if shown else None,
         total=len(wanted),
         newer=up,
         older=shown[-1].number if len(left) > len(shown) else None,
@@ -114,7 +114,7 @@ def trials_page(story: Story, state: TrialState | None, before: int) -> str:
 
 def trial_page(story: Story, trial: Trial, measurement: Measurement | None) -> str:
     """Everything that is kept of one trial."""
-    network = Architecture.parse(trial.architecture)
+    network = read_network(trial.architecture)
     return _render(
         "trial.html",
         story=story,
@@ -188,14 +188,14 @@ def _networks(moment: Moment) -> dict[str, Any]:
 
 @lru_cache(maxsize=10 * MOST_SHOWN)
 def _strip(architecture: str, name: str) -> Markup:
-    return strip(Architecture.parse(architecture), name)
+    return strip(read_network(architecture), name)
 
 
 def _spread(moment: Moment) -> dict[str, Any]:
     known = {f"trial {t.number}": moment.measurements.get(t.measurement or "") for t in moment.shown}
     latencies = {name: found for name, found in known.items() if found is not None}
     chart = samples_chart(latencies, name="spread-samples", told="the front's networks")
-    return {"chart": chart, "table": front_table(moment.shown, moment.measurements, moment.story.leader)}
+    return {"chart": chart, "table": front_table(moment.shown, moment.measurements, moment.story)}
 
 
 def _curves(moment: Moment) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def _trials(moment: Moment) -> dict[str, Any]:
     newest: Sequence[Trial] = story.trials[::-1][:NEWEST]
     caption = f"The newest {len(newest)} of {len(story.trials):,}" if len(story.trials) > NEWEST else "Newest first"
     return {
-        "table": trials_table(newest, caption, story.value_name) if newest else None,
+        "table": trials_table(newest, caption, story) if newest else None,
         "states": tables.states(story),
         "failures": tables.failures(story),
     }

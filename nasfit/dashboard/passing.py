@@ -10,6 +10,7 @@ from typing import Any
 from nasfit.report import Story
 from nasfit.report.headline import Tile
 from nasfit.report.wording import counted, duration
+from nasfit.search.detector_study import winner_begun
 from nasfit.search.plan import search_left_s
 from nasfit.search.standing import FINISHED, RUNNING
 from nasfit.study import Study, TrialState
@@ -30,13 +31,13 @@ class Passing:
     """standing: `running`, `finished` or `interrupted`. stage: what is done now, or was when it ended.
 
     done, of: of the stage's trainings, where it has a known number. spent_s, left_s: of the budget, by what the study
-    has recorded. trials_left: to be trained in the search, about; None where nothing tells.
+    has recorded; left_s None without one. trials_left: to be trained in the search, about; None where nothing tells.
     """
 
     standing: str
     stage: str
     spent_s: float
-    left_s: float
+    left_s: float | None
     done: int = 0
     of: int | None = None
     trials_left: int | None = None
@@ -59,7 +60,7 @@ def passing_of(study: Study, story: Story, standing: str, finals: Mapping[str, A
         # Counted into the study's seconds only when all of them have ended.
         own_s = sum(final.get("seconds", 0.0) for final in finals.values())
         spent_s += own_s / max(1, sum(member.workers for member in study.members.all()))
-    left_s = max(0.0, story.settings.budget_s - spent_s)
+    left_s = None if story.budget_s is None else max(0.0, story.budget_s - spent_s)
     return Passing(standing, stage, spent_s, left_s, done, of, _trials_left(story) if stage == SEARCH else None)
 
 
@@ -71,8 +72,9 @@ def tiles(passing: Passing, story: Story) -> Iterator[Tile]:
     if passing.trials_left is not None and passing.standing != FINISHED:
         pace = 60 * _trained(story) / story.seconds["search"]
         yield Tile("Trials left", f"about {passing.trials_left:,}", f"{pace:.1f} trained a minute of search")
-    yield Tile("Time spent", duration(passing.spent_s), f"of a budget of {duration(story.settings.budget_s)}")
-    if passing.standing != FINISHED:
+    budget = "no budget is set" if story.budget_s is None else f"of a budget of {duration(story.budget_s)}"
+    yield Tile("Time spent", duration(passing.spent_s), budget)
+    if passing.standing != FINISHED and passing.left_s is not None:
         left = duration(passing.left_s) if passing.left_s else "none"
         yield Tile("Time left", left, "of the budget, final trainings included")
 
@@ -87,6 +89,8 @@ _WORDS = {
 
 
 def _stage(study: Study, story: Story, finals: Mapping[str, Any]) -> tuple[str, int, int | None]:
+    if story.detectors is not None:
+        return (TRAINING, int(story.winner is not None), 1) if winner_begun(study.path) else (SEARCH, 0, None)
     if story.plan is None:
         return STARTING, 0, None
     # A finale is of so many trained trials, and over where there are more.
@@ -99,14 +103,17 @@ def _stage(study: Study, story: Story, finals: Mapping[str, Any]) -> tuple[str, 
 
 
 def _trials_left(story: Story) -> int | None:
-    trained, left_s = _trained(story), search_left_s(story.seconds, story.settings.budget_s)
-    searched_s = story.seconds.get("search", 0.0)
+    trained, searched_s, most = _trained(story), story.seconds.get("search", 0.0), story.settings.max_trials
     if trained < FEWEST or searched_s <= 0:
         return None
-    left = max(0, round(left_s * trained / searched_s))
-    most = story.settings.max_trials
-    return left if most is None else min(left, max(0, most - trained))
+    # Of detectors the tried count, of networks the trained.
+    done = len(story.trials) if story.detectors else trained
+    limits = [] if most is None else [max(0, most - done)]
+    if story.budget_s is not None:
+        left_s = search_left_s(story.seconds, story.budget_s)
+        limits.append(max(0, round(left_s * trained / searched_s)))
+    return min(limits, default=None)
 
 
 def _trained(story: Story) -> int:
-    return sum("train" in trial.seconds for trial in story.trials)
+    return len(story.complete) if story.detectors else sum("train" in trial.seconds for trial in story.trials)

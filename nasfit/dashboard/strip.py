@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from nasfit.architecture import Architecture, Block, count
+from nasfit.architecture import AnyNetwork, Block, count_network
 from nasfit.report.svg import WIDTH, drawing, element, text
 from nasfit.report.wording import counted, millions, share
 
@@ -27,9 +27,9 @@ class Part:
     told: str
 
 
-def parts_of(architecture: Architecture) -> Iterator[Part]:
+def parts_of(network: AnyNetwork) -> Iterator[Part]:
     """Stem, blocks and head in order."""
-    counts = count(architecture)
+    counts, architecture = count_network(network), network.backbone
     rows = {row.part: row for row in counts.rows}
     blocks = {f"block {place}": block for place, block in enumerate(architecture.blocks, start=1)}
     for name, row in rows.items():
@@ -45,9 +45,9 @@ def parts_of(architecture: Architecture) -> Iterator[Part]:
         yield Part(name, (op, below), kind, layers, row.resolution, told)
 
 
-def strip(architecture: Architecture, name: str) -> Markup:
+def strip(network: AnyNetwork, name: str) -> Markup:
     """The picture. name: unique on the page."""
-    parts = list(parts_of(architecture))
+    parts, architecture = list(parts_of(network)), network.backbone
     column, room = (WIDTH - 2 * LEFT) / len(parts), max(LEAST_ROOM, *(part.layers for part in parts))
     body = Markup("").join(
         _column(part, part.side / architecture.resolution, LEFT + place * column, column - GAP, room)

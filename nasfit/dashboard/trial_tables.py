@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from nasfit.latency import Measurement
+from nasfit.report import Story
 from nasfit.report.tables import Table
 from nasfit.report.wording import duration, interval, ms, percent, value
 from nasfit.study import Trial
@@ -17,15 +18,16 @@ def link(trial: Trial, words: str | None = None) -> Markup:
     return Markup('<a href="/trial/{}">{}</a>').format(trial.number, words or str(trial.number))
 
 
-def trials_table(trials: Sequence[Trial], caption: str, value_name: str) -> Table:
+def trials_table(trials: Sequence[Trial], caption: str, story: Story) -> Table:
     """Rows in the order given."""
-    heads = ("trial", "state", "validation accuracy", "latency", value_name, "proposed by", "ended, UTC", "why")
+    figures = (f"validation {story.measure}", "latency", story.value_name)
+    heads = ("trial", "state", *figures, "proposed by", "ended, UTC", "why")
     return Table(caption, heads, tuple(_row(trial) for trial in trials), frozenset((2, 3, 4)))
 
 
-def front_table(trials: Sequence[Trial], measurements: Mapping[str, Measurement], leader: Trial | None) -> Table:
+def front_table(trials: Sequence[Trial], measurements: Mapping[str, Measurement], story: Story) -> Table:
     """Networks of the front with the 95 % intervals of their latencies."""
-    rows = []
+    leader, rows = story.leader, []
     for trial in trials:
         known = measurements.get(trial.measurement or "")
         told = "not kept" if known is None else interval(known.low_ms, known.high_ms)
@@ -33,8 +35,8 @@ def front_table(trials: Sequence[Trial], measurements: Mapping[str, Measurement]
         rows.append((link(trial), percent(trial.accuracy), ms(trial.latency_ms), told, doubt))
     numbers = [trial.number for trial in trials]
     return Table(
-        caption="Networks of the front, fastest first; validation accuracy after proxy training",
-        heads=("trial", "validation accuracy", "latency", "95 % interval", "doubts"),
+        caption=f"Networks of the front, fastest first; validation {story.measure} after proxy training",
+        heads=("trial", f"validation {story.measure}", "latency", "95 % interval", "doubts"),
         rows=tuple(rows),
         numbers=frozenset((1, 2, 3)),
         strong=numbers.index(leader.number) if leader is not None and leader.number in numbers else None,

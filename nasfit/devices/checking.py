@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from nasfit.devices.device import Device, Session
 from nasfit.devices.session import WorkerSession
 from nasfit.errors import DeviceError, TrialFailure, UnknownNameError, UsageError
+from nasfit.promises import Contract
+
+_CONTRACT = Contract("the device", DeviceError)
+_require, _require_raises = _CONTRACT.require, _CONTRACT.require_raises
 
 
 def check_device(
@@ -102,20 +105,3 @@ def _check_resources(device: Device, model_bytes: bytes) -> None:
 
 def _positive(value: float) -> bool:
     return math.isfinite(value) and value > 0
-
-
-def _require_raises(kind: type[Exception], case: str, call: Any, *arguments: object, **named: object) -> None:
-    try:
-        call(*arguments, **named)
-    except kind:
-        return
-    except Exception as error:
-        got = f"{type(error).__name__}: {error}"
-    else:
-        got = "nothing"
-    raise DeviceError(f"the device breaks its contract; promised: {kind.__name__} for {case}, got {got}")
-
-
-def _require(holds: bool, promise: str) -> None:
-    if not holds:
-        raise DeviceError(f"the device breaks its contract; promised: {promise}")

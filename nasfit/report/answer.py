@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from nasfit.latency import NOISE_FLOOR, tied
 from nasfit.objective import pareto_front
+from nasfit.report.detector_answer import detector_answer
 from nasfit.report.families import any_of, by_family, family, together
 from nasfit.report.front_answer import front_answer
-from nasfit.report.headline import Answer, Tile, margin, wilson
+from nasfit.report.headline import GO_ON, Answer, Tile, margin, wilson
 from nasfit.report.reliability import proxy_lines
 from nasfit.report.story import Story
 from nasfit.report.wording import interval, ms, percent, points
@@ -14,12 +15,12 @@ from nasfit.search.result import Contender, Result, gain, speedup
 from nasfit.study import Trial
 
 NOISE = f"{100 * NOISE_FLOOR:g} %"
-# Said of an unfinished study by whoever cannot tell which it is.
-GO_ON = "The search is still running or was interrupted; the same command goes on where it stopped."
 
 
 def answer(story: Story) -> Answer:
     """The answer of any study, finished or not."""
+    if story.detectors is not None:
+        return detector_answer(story)
     if story.result is None:
         return _unfinished(story)
     if story.result.best is None:

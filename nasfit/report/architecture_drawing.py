@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from nasfit.architecture import Architecture, Block, count
+from nasfit.architecture import AnyNetwork, Architecture, Block, Detector, count_network
 from nasfit.architecture.architecture import ratio_text
 from nasfit.latency.part_times import PartTime, PartTimes
 from nasfit.report.svg import drawing, element, text
@@ -31,9 +31,9 @@ class DrawnPart:
     madds_share: float
 
 
-def drawn_parts(architecture: Architecture) -> list[DrawnPart]:
+def drawn_parts(network: AnyNetwork) -> list[DrawnPart]:
     """Stem, blocks and head in order; everything after the last block counts as head."""
-    counts = count(architecture)
+    counts, architecture = count_network(network), network.backbone
     rows = {row.part: row for row in counts.rows}
     last = f"block {len(architecture.blocks)}"
 
@@ -47,15 +47,13 @@ def drawn_parts(architecture: Architecture) -> list[DrawnPart]:
         parts.append(part(row.part, _words(block), block.layers, _map(row.resolution, row.filters), row.madds))
     names = [row.part for row in counts.rows]
     ending = sum(row.madds for row in counts.rows[names.index(last) + 1 :])
-    parts.append(part("head", _head_words(architecture), 1, counted(architecture.classes, "logit"), ending))
+    parts.append(part("head", _head_words(network), 1, _outputs(network), ending))
     return parts
 
 
-def architecture_drawing(
-    architecture: Architecture, times: PartTimes | None = None, *, name: str = "architecture"
-) -> Markup:
+def architecture_drawing(network: AnyNetwork, times: PartTimes | None = None, *, name: str = "architecture") -> Markup:
     """The picture, without bars of time where these were not measured. name: unique on the page."""
-    parts = drawn_parts(architecture)
+    parts, architecture = drawn_parts(network), network.backbone
     known = {part.name: part for part in times.parts} if times else {}
     shares = [times.share(part) for part in times.parts] if times else []
     most = max([*shares, *(part.madds_share for part in parts)])
@@ -144,6 +142,16 @@ def _stem_words(architecture: Architecture) -> tuple[str, str]:
     return "conv 3×3", f"stride {architecture.stem_stride}"
 
 
-def _head_words(architecture: Architecture) -> tuple[str, str]:
+def _head_words(network: AnyNetwork) -> tuple[str, str]:
+    architecture = network.backbone
+    if isinstance(network, Detector):
+        return "conv 1×1, SSDLite", f"{counted(architecture.head_filters, 'filter')}, {len(network.maps())} maps"
     hidden = f"hidden {architecture.hidden_filters}, " if architecture.hidden_filters else ""
     return "conv 1×1, mean, classifier", f"{counted(architecture.head_filters, 'filter')}, {hidden}linear"
+
+
+def _outputs(network: AnyNetwork) -> str:
+    if isinstance(network, Detector):
+        boxes = sum(found.boxes * found.resolution**2 for found in network.maps())
+        return f"{boxes:,} boxes of {counted(network.classes, 'class', 'classes')}"
+    return counted(network.classes, "logit")

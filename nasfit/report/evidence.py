@@ -9,7 +9,6 @@ from dataclasses import fields
 from nasfit.report.story import Story
 from nasfit.report.wording import counted, duration, ms, value
 from nasfit.search.result import RandomShare
-from nasfit.search.settings import Settings
 from nasfit.study import TrialState
 
 
@@ -65,10 +64,8 @@ def pace(story: Story) -> Iterator[str]:
         yield f"{counted(len(story.stopped), 'training')} stopped early {verb} not among the trained."
     looks, look_s = story.looks
     if looks:
-        yield (
-            f"Looked up before training: latencies of {counted(looks, 'network')} in {duration(look_s)}, "
-            f"{look_s / looks:.2f} s each, known ones included; the time is the search's."
-        )
+        took = f" in {duration(look_s)}, {look_s / looks:.2f} s each, known ones included" if look_s else ""
+        yield f"Looked up before training: latencies of {counted(looks, 'network')}{took}; the time is the search's."
     measured = [trial.seconds["measure"] for trial in story.trials if "measure" in trial.seconds]
     if measured:
         mean = duration(sum(measured) / len(measured))
@@ -93,15 +90,15 @@ def outside(story: Story) -> Iterator[str]:
 
 def command(story: Story) -> str:
     """The command line that runs the same search anew, into another study."""
-    words = ["nasfit", "search"]
-    settings = story.settings
+    settings = story.asked
+    words = ["nasfit", "search" if story.detectors is None else "search-detector"]
     if not settings.data.startswith("-"):
         words.append(settings.data)
-    if settings.front_from_ms is None:
+    if story.settings.front_from_ms is None:
         words += ["--target-ms", f"{settings.target_ms!r}"]
     else:
-        words += ["--front", f"{settings.front_from_ms!r}", f"{settings.target_ms!r}"]
-    for field in fields(Settings):
+        words += ["--front", f"{story.settings.front_from_ms!r}", f"{settings.target_ms!r}"]
+    for field in fields(settings):
         given = getattr(settings, field.name)
         if field.name in ("data", "target_ms", "front_from_ms") or given == field.default:
             continue

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+# Said of an unfinished study by whoever cannot tell which it is.
+GO_ON = "The search is still running or was interrupted; the same command goes on where it stopped."
+
 
 @dataclass(frozen=True)
 class Tile:

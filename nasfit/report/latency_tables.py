@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nasfit.architecture import Architecture
+from nasfit.architecture import AnyNetwork
 from nasfit.latency import Measurement
 from nasfit.latency.doubts import drift
 from nasfit.latency.measurement import times
@@ -53,7 +53,7 @@ def how_measured(latencies: Mapping[str, Measurement]) -> Iterator[str]:
         yield f"There are doubts about {', '.join(doubted)}: see the answer."
 
 
-def parts(network: Architecture, times_: PartTimes) -> Table:
+def parts(network: AnyNetwork, times_: PartTimes) -> Table:
     """The picture of the network as a table."""
     madds = {part.name: part.madds_share for part in drawn_parts(network)}
     rows = tuple(
@@ -70,7 +70,7 @@ def parts(network: Architecture, times_: PartTimes) -> Table:
     return Table("Time and multiply-adds of each part", heads, rows, frozenset((1, 2, 3, 4)))
 
 
-def where_time_goes(network: Architecture, times_: PartTimes) -> str:
+def where_time_goes(network: AnyNetwork, times_: PartTimes) -> str:
     """The costliest part, and how the shares were arrived at."""
     most = max(times_.parts, key=lambda part: part.ms)
     madds = {part.name: part.madds_share for part in drawn_parts(network)}[most.name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import nasfit
-from nasfit.architecture import Architecture, write_blocks
+from nasfit.architecture import AnyNetwork, read_network, write_blocks
 from nasfit.errors import ArchitectureError
 from nasfit.report import accuracy_tables, evidence, latency_tables, reliability, tables
 from nasfit.report.answer import answer
@@ -47,8 +47,8 @@ def page(story: Story, thumbnails: Mapping[int, str] | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    result, text, final = story.result, story.network, story.final
-    network = Architecture.parse(text) if text else None
+    result, text, final, conditions = story.result, story.network, story.final, _conditions(story)
+    network = read_network(text) if text else None
     charts = {
         "architecture": architecture_drawing(network, final.parts) if network else None,
         "samples": samples_chart(final.latencies),
@@ -72,7 +72,7 @@ def page(story: Story, thumbnails: Mapping[int, str] | None = None) -> str:
         network=text,
         **_final(story, network),
         thumbnails=thumbnails or {},
-        small_pictures=bool(network and network.resolution <= SIDE),
+        small_pictures=bool(network and network.backbone.resolution <= SIDE),
         published=_published(network) if network else None,
         front=tables.front(story),
         trials=tables.trials(story),
@@ -80,9 +80,9 @@ def page(story: Story, thumbnails: Mapping[int, str] | None = None) -> str:
         failures=tables.failures(story),
         promotions=tables.promotions(story),
         costs=tables.costs(story),
-        settings=tables.facts("Settings of the search", story.settings.as_json()),
+        settings=tables.facts("Settings of the search", story.asked.as_json()),
         plan=tables.facts("Chosen by the calibration", story.plan.as_json()) if story.plan else None,
-        conditions=tables.facts("Of the final measurement", dict(result.conditions)) if result else None,
+        conditions=tables.facts("Of the final measurement", conditions) if conditions else None,
         versions=tables.facts("Versions", dict(result.versions)) if result else None,
         evidence=evidence,
         shortcuts=tuple(reliability.shortcuts(story)),
@@ -93,7 +93,7 @@ def page(story: Story, thumbnails: Mapping[int, str] | None = None) -> str:
     )
 
 
-def _final(story: Story, network: Architecture | None) -> dict[str, object]:
+def _final(story: Story, network: AnyNetwork | None) -> dict[str, object]:
     """What the template tells of the finale's evidence."""
     errors, parts, latencies = story.final.errors, story.final.parts, story.final.latencies
     return {
@@ -109,9 +109,16 @@ def _final(story: Story, network: Architecture | None) -> dict[str, object]:
     }
 
 
-def _published(network: Architecture) -> str | None:
+def _conditions(story: Story) -> dict[str, object]:
+    """Of the measurement that ended the search; empty where none has."""
+    if story.result is not None:
+        return dict(story.result.conditions)
+    return dict(story.winner["latency"]["conditions"]) if story.winner and story.winner["latency"] else {}
+
+
+def _published(network: AnyNetwork) -> str | None:
     """The blocks in published notation, None where it has no word for one of them."""
     try:
-        return write_blocks(network)
+        return write_blocks(network.backbone)
     except ArchitectureError:
         return None

@@ -46,7 +46,7 @@ def picture(story: Story) -> bytes:
 
 def _search(panel: Any, story: Story) -> None:
     target_ms, complete, front = story.settings.target_ms, story.complete, story.front
-    panel.set(xlabel="latency, ms", ylabel="validation accuracy after proxy training, %", title="Search")
+    panel.set(xlabel="latency, ms", ylabel=f"validation {story.measure} after proxy training, %", title="Search")
     _limits(panel, story)
     if not complete:
         panel.set(title="Search: no trained trial yet", yticks=[], xlim=(0, 2 * target_ms))

@@ -14,7 +14,7 @@ REWARD_HEIGHT = 340.0
 
 
 def front_chart(story: Story) -> Markup | None:
-    """Validation accuracy against latency of the trained trials, their front, the pruned ones along the axis."""
+    """Validation accuracy or mAP against latency of the trained trials, their front, the pruned along the axis."""
     complete, front, settings = story.complete, story.front, story.settings
     if not complete:
         return None
@@ -27,7 +27,11 @@ def front_chart(story: Story) -> Markup | None:
     def at(trial: Trial) -> Point:
         return frame.x(trial.latency_ms or 0.0), frame.y(trial.accuracy or 0.0)
 
-    body = frame.axes("latency, ms", "validation accuracy, %", 100) + frame.limit(target_ms) + _pruned(frame, story)
+    body = (
+        frame.axes("latency, ms", f"validation {story.measure}, %", 100)
+        + frame.limit(target_ms)
+        + _pruned(frame, story)
+    )
     if settings.front_from_ms is not None:
         body += frame.limit(settings.front_from_ms)
     on_front = {trial.number for trial in front}
@@ -40,7 +44,7 @@ def front_chart(story: Story) -> Markup | None:
         body += mark(at(leader), "found best", _tip(leader), 7.0)
         (label,) = labels(frame, [f"best under the limit: trial {leader.number}"], [at(leader)], target_ms)
         body += text(label.x, label.y + 4, label.words, class_="note halo found-text strong")
-    return drawing("front", "Validation accuracy against latency of the search's trials, and their front", body)
+    return drawing("front", f"Validation {story.measure} against latency of the search's trials, and their front", body)
 
 
 def reward_chart(story: Story) -> Markup | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from nasfit.architecture import Architecture
 from nasfit.errors import StudyError
@@ -12,6 +13,7 @@ from nasfit.objective import Goal
 from nasfit.report.final_evidence import FinalEvidence, final_evidence
 from nasfit.report.study_pictures import study_pictures
 from nasfit.search.best_trials import best_under, front_of
+from nasfit.search.detector_study import DetectorSearchSettings, winner_of
 from nasfit.search.documents import DIAGNOSTICS, look_seconds
 from nasfit.search.exponent import DOCUMENT as EXPONENT
 from nasfit.search.exponent import exponent_text
@@ -24,6 +26,7 @@ from nasfit.search.rank_agreement import Agreement
 from nasfit.search.result import RandomShare, Result
 from nasfit.search.score_worth import kept_scores, score_agreements, scores_wanted
 from nasfit.search.settings import Settings
+from nasfit.search.standing import is_ended
 from nasfit.search.stopping import stopping_regret
 from nasfit.search.warm_start import DOCUMENT as WARM_START
 from nasfit.search.warm_start import warm_start_text
@@ -41,7 +44,8 @@ class Story:
     controller: what a PPO strategy told of each update, oldest first. stopping: what ending trainings early saved and
     may have missed, None where none may be ended. scores: how each zero-cost score that the study looks at ranks its
     trained networks, None where there is no order. fingerprint: of the pictures. final: what the finale kept beside its
-    result.
+    result. detectors: what a search for detectors was asked, None for classification networks; `settings` is then what
+    one of those would be. winner: of such a search, see `DetectorResult`. is_ended: whether all that was asked is done.
     """
 
     title: str
@@ -62,6 +66,29 @@ class Story:
     scores: Mapping[str, Agreement | None] = field(default_factory=dict)
     fingerprint: str | None = None
     final: FinalEvidence = field(default_factory=FinalEvidence)
+    detectors: DetectorSearchSettings | None = None
+    winner: Mapping[str, Any] | None = None
+    is_ended: bool = False
+
+    @property
+    def asked(self) -> Settings | DetectorSearchSettings:
+        """The settings as they were given."""
+        return self.detectors or self.settings
+
+    @property
+    def size(self) -> Plan | DetectorSearchSettings | None:
+        """What tells width and resolution; None before they are known."""
+        return self.detectors or self.plan
+
+    @property
+    def budget_s(self) -> float | None:
+        """None for a search for detectors that was given none."""
+        return self.asked.budget_s
+
+    @property
+    def measure(self) -> str:
+        """What a trial's accuracy is: of detectors the mean average precision."""
+        return "accuracy" if self.detectors is None else "mAP"
 
     @cached_property
     def stopped(self) -> tuple[Trial, ...]:
@@ -98,13 +125,16 @@ class Story:
         """Text of the network the report describes: the one handed over, before the finale the leader."""
         if self.result:
             return None if self.result.best is None else self.result.contenders[self.result.best].architecture
+        if self.winner:
+            return str(self.winner["detector"])
         return self.leader.architecture if self.leader else None
 
 
 def story_of(study: Study) -> Story:
     """Reads an opened study, finished or not. Raises StudyError for documents of another version."""
     try:
-        settings = Settings.of_study(study.settings)
+        detectors = DetectorSearchSettings.of_study(study.settings)
+        settings = Settings.of_study(study.settings) if detectors is None else detectors.as_search()
         stored = study.document("plan")
         plan = Plan(**stored) if stored else None
     except TypeError as error:
@@ -134,6 +164,9 @@ def story_of(study: Study) -> Story:
         stopping=None if settings.stopping == "none" else _stopping(trials, goal),
         fingerprint=pictures.fingerprint,
         final=final_evidence(study, result, pictures.data),
+        detectors=detectors,
+        winner=winner_of(study.path) if detectors else None,
+        is_ended=is_ended(study),
     )
 
 

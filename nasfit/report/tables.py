@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nasfit.architecture import Architecture, count
+from nasfit.architecture import AnyNetwork, count_network
 from nasfit.architecture.architecture import ratio_text
 from nasfit.report.answer import same_speed
 from nasfit.report.story import Story
@@ -82,11 +82,12 @@ def _against(contender: Contender, best: Contender) -> str:
     return f"{ratio} (tie)" if same_speed(contender, best) else ratio
 
 
-def blocks(architecture: Architecture) -> Table:
+def blocks(network: AnyNetwork) -> Table:
     """The network part by part, with exact counts."""
+    architecture = network.backbone
     named = {f"block {i}": block for i, block in enumerate(architecture.blocks, start=1)}
     rows = []
-    for row in count(architecture).rows:
+    for row in count_network(network).rows:
         block = named.get(row.part)
         words = ("–",) * 6
         if block is not None:
@@ -122,8 +123,8 @@ def front(story: Story) -> Table:
     leader = story.leader
     numbers = [trial.number for trial in story.front]
     return Table(
-        caption="Trials that no other beats in both, fastest first; validation accuracy after proxy training",
-        heads=("trial", "validation accuracy", "latency", "reward", "architecture"),
+        caption=f"Trials that no other beats in both, fastest first; validation {story.measure} after proxy training",
+        heads=("trial", f"validation {story.measure}", "latency", "reward", "architecture"),
         rows=tuple((*_trial(trial), trial.architecture) for trial in story.front),
         numbers=frozenset((1, 2, 3)),
         strong=numbers.index(leader.number) if leader and leader.number in numbers else None,
@@ -141,7 +142,7 @@ def trials(story: Story) -> Table:
     rows = tuple(
         (*_trial(t), t.origin, t.state.value, "" if t.duplicate_of is None else f"trial {t.duplicate_of}") for t in kept
     )
-    heads = ("trial", "validation accuracy", "latency", "reward", "proposed by", "state", "same network as")
+    heads = ("trial", f"validation {story.measure}", "latency", "reward", "proposed by", "state", "same network as")
     return Table(caption, heads, rows, frozenset((1, 2, 3)))
 
 

@@ -65,6 +65,6 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def counted(number: int, what: str) -> str:
-    """`1 trial`, `2,000 trials`."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+def counted(number: int, what: str, many: str | None = None) -> str:
+    """`1 trial`, `2,000 trials`. many: the plural, where it is not `what` and an s."""
+    return f"{number:,} {what if number == 1 else many or what + 's'}"

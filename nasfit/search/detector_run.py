@@ -24,7 +24,7 @@ from nasfit.export import (
 from nasfit.latency import THOROUGH, Candidate, Measurement, measure
 from nasfit.models import as_ssd, build_detector
 from nasfit.models.detector_network import DetectorNetwork
-from nasfit.search.detector_settings import DetectorPlan, DetectorSettings, keep_plan, kept_plan
+from nasfit.search.detector_settings import RESULT, DetectorPlan, DetectorSettings, keep_plan, kept_plan
 from nasfit.study.files import write_whole
 from nasfit.tasks import DetectionData, DetectionScores, load_detection
 from nasfit.tasks.sources import Progress
@@ -45,7 +45,6 @@ from nasfit.training.memory import keep_memory
 from nasfit.training.training_events import EpochEnded, Stepped, TrainingEvent
 from nasfit.workers import available_cores
 
-RESULT = "result.json"
 # Of the budget: the rest is for the test, files and latency.
 TRAINING_SHARE = 0.9
 _PROBED_STEPS = 4

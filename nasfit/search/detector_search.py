@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -19,15 +19,14 @@ import torch
 
 from nasfit.architecture import Architecture, Detector, adapted, detector_on
 from nasfit.devices import Device
-from nasfit.errors import UsageError
 from nasfit.export import RMS_TOLERANCE, detector_to_tflite, export_model
 from nasfit.latency import Candidate, Check, Measurement, measure
 from nasfit.models import Network, build, build_detector, decoded, read_tensors
 from nasfit.objective import Reward
-from nasfit.search.detector_settings import PLAN
+from nasfit.search.detector_study import MAY_CHANGE, SEARCH_SHARE, DetectorSearchSettings, winner_begun
 from nasfit.search.patience import until_back
 from nasfit.search.table import TableSearch, search_table
-from nasfit.space import DEFAULT_SPACE, Tokens, named_space
+from nasfit.space import Tokens, named_space
 from nasfit.tasks import DetectionData, load_detection, require_coco_eval
 from nasfit.training import best_device
 from nasfit.training.detector_training import DetectionRecipe, Normalisation, detector_training
@@ -39,47 +38,6 @@ from nasfit.training.training_events import Completed
 LOG = logging.getLogger("nasfit.search")
 # As in every search: what is slower by more than this is not trained.
 PRUNED_ABOVE = 1.1
-TRIALS = 40
-# Of a budget; the rest trains the winner, in a directory of this name in the study's.
-SEARCH_SHARE = 0.5
-WINNER = "winner"
-
-
-@dataclass(frozen=True)
-class DetectorSearchSettings:
-    """target_ms: limit on the latency of the detector. proxy_epochs: of a trial's training.
-
-    trials: points tried; None for as many as half of the budget allows, or without one for `TRIALS`. budget_s: of this
-    run, search and training of the winner; None to search alone.
-
-    weights: file of a classification network of the same space, from which each trial's backbone inherits what it can;
-    None: backbones start fresh. width: multiplier of the space, 0 to 1 and above. resolution: of the input, px.
-    """
-
-    data: str
-    target_ms: float
-    trials: int | None = None
-    budget_s: float | None = None
-    proxy_epochs: float = 4.0
-    weights: str | None = None
-    space: str = DEFAULT_SPACE
-    width: float = 1.0
-    resolution: int = 320
-    batch: int = 16
-    strategy: str = "guided"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for option, value in (
-            ("--target-ms", self.target_ms),
-            ("--trials", self.trials),
-            ("--budget", self.budget_s),
-            ("--proxy-epochs", self.proxy_epochs),
-            ("--width", self.width),
-            ("--batch", self.batch),
-        ):
-            if value is not None and not value > 0:
-                raise UsageError(f"{option} is {value:g}; it must be above 0")
 
 
 @dataclass(frozen=True)
@@ -112,7 +70,6 @@ def search_detectors(
     """
     require_coco_eval()
     keep_memory()
-    kept_by_winner = study / WINNER / PLAN
     until = math.inf if settings.budget_s is None else clock() + SEARCH_SHARE * settings.budget_s
     space = named_space(settings.space)
     data = load_detection(settings.data, cache=kept, resolution=settings.resolution, seed=settings.seed)
@@ -136,7 +93,7 @@ def search_detectors(
         space.option_counts,
         evaluate,
         goal=Reward("soft", settings.target_ms),
-        samples=settings.trials or (TRIALS if settings.budget_s is None else sys.maxsize),
+        samples=settings.most or sys.maxsize,
         strategy=settings.strategy,
         latency=latency_ms,
         groups=space.groups,
@@ -144,8 +101,10 @@ def search_detectors(
         # What is trained is stored before anything else is.
         batch=1,
         study=study,
-        question={**asdict(settings), "trials": None, "budget_s": None, "pictures": data.fingerprint},
-        is_over=lambda: clock() >= until or kept_by_winner.exists(),
+        question={**settings.as_json(), "pictures": data.fingerprint},
+        may_change=MAY_CHANGE,
+        text=lambda tokens: str(detector(tokens)),
+        is_over=lambda: clock() >= until or winner_begun(study),
     )
     best = found.best_under(settings.target_ms)
     return DetectorSearch(found, None if best is None else space.decode(best.tokens, settings.width))

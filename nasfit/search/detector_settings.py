@@ -11,7 +11,7 @@ from nasfit.architecture import Detector
 from nasfit.errors import TrainingError, UsageError
 from nasfit.study.files import write_whole
 
-PLAN = "plan.json"
+PLAN, RESULT = "plan.json", "result.json"
 
 
 @dataclass(frozen=True)

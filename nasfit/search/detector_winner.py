@@ -9,15 +9,14 @@ import torch
 
 from nasfit.architecture import Architecture, detector_on
 from nasfit.models import save_network
-from nasfit.search.detector_search import SEARCH_SHARE, WINNER, DetectorSearchSettings, inherited_backbone
+from nasfit.search.detector_search import inherited_backbone
 from nasfit.search.detector_settings import DetectorSettings
+from nasfit.search.detector_study import SEARCH_SHARE, WINNER, DetectorSearchSettings
 
 BACKBONE = "backbone.safetensors"
 
 
-def winner_settings(
-    settings: DetectorSearchSettings, backbone: Architecture, study: Path, *, device: str, engine: str
-) -> DetectorSettings:
+def winner_settings(settings: DetectorSearchSettings, backbone: Architecture, study: Path) -> DetectorSettings:
     """The training of `backbone` for the second half of the budget; what it inherits is written to the study first.
 
     Raises WeightsError, UsageError.
@@ -31,8 +30,8 @@ def winner_settings(
         weights=_inherited(settings, backbone, study / WINNER / BACKBONE),
         batch=settings.batch,
         seed=settings.seed,
-        device=device,
-        engine=engine,
+        device=settings.device,
+        engine=settings.engine,
     )
 
 

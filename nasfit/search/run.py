@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -38,6 +37,7 @@ from nasfit.search.result import Result, best_within
 from nasfit.search.settings import MAY_CHANGE, Settings
 from nasfit.search.setup import Setup
 from nasfit.search.shared_pool import SharedPool
+from nasfit.search.spending import timed
 from nasfit.search.warm_start import DOCUMENT as WARM_START
 from nasfit.search.warm_start import keep_earlier, require_study, warm_start_text
 from nasfit.space import SearchSpace, named_space
@@ -106,7 +106,7 @@ def _driven(
                 f"{len(data.train):,} pictures to train on, {len(data.classes)} classes; trying how fast device and "
                 "workers are"
             )
-        with _timed(study, "calibration"):
+        with timed(study, "calibration"):
             plan = _plan(study) or with_evaluator(
                 calibrate(settings, space, data, directory, instrument, pool), settings
             )
@@ -179,14 +179,14 @@ def _finished(setup: Setup) -> Iterator[Event]:
         for name in FINALE:
             study.put_document(name, None)
         study.put_document("finale_after", trained)
-    with _timed(study, "promotion"):
+    with timed(study, "promotion"):
         yield from promoted(setup)
     chosen = entrants(setup)
-    with _timed(study, "promotion"):
+    with timed(study, "promotion"):
         yield from proxies_trained(setup, chosen)
-    with _timed(study, "final training"):
+    with timed(study, "final training"):
         yield from trained_fully(setup, chosen, _left_s(setup))
-    with _timed(study, "final measuring"):
+    with timed(study, "final measuring"):
         comparison = compared(setup, chosen)
         best = best_within(comparison.contenders, setup.settings.target_ms)
         if best is not None:
@@ -230,12 +230,3 @@ def _plan(study: Study) -> Plan | None:
         return Plan(**stored) if stored else None
     except TypeError as error:
         raise StudyError(f"the study's plan does not read ({error}); it may be of another version of nasfit") from None
-
-
-@contextmanager
-def _timed(study: Study, kind: str) -> Iterator[None]:
-    since = time.monotonic()
-    try:
-        yield
-    finally:
-        study.add_seconds(kind, time.monotonic() - since)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +64,8 @@ def search_table(
     batch: int = 10,
     study: Path | str | None = None,
     question: Mapping[str, Any] | None = None,
+    may_change: Collection[str] = (),
+    text: Callable[[Tokens], str] = lambda tokens: " ".join(map(str, tokens)),
     is_over: Callable[[], bool] = lambda: False,
 ) -> TableSearch:
     """Proposes points of a space, evaluates them, and learns, until `samples` points have been tried.
@@ -74,7 +77,8 @@ def search_table(
     evaluated, as in a search on a device; `guided` then asks for many. groups: decisions of each block in reading
     order, where known. strategy, seed: as `make_strategy` takes them. batch: points proposed at once. study: directory
     that keeps the trials; the same call goes on there. question: JSON values that say what `evaluate` answers; a study
-    goes on with the same ones only. is_over: asked before points are proposed; True ends the search early.
+    goes on with the same ones only, but for those that `may_change`. text: what a point is called in the study, another
+    for each. is_over: asked before points are proposed; True ends the search early.
 
     Raises UsageError, UnknownNameError, and StudyError where the study is of another search or every point of the first
     batch fails.
@@ -93,8 +97,8 @@ def search_table(
     }
     with ExitStack() as stack:
         path = study or stack.enter_context(TemporaryDirectory(prefix="nasfit-"))
-        kept = stack.enter_context(Study.open_or_create(path, settings))
-        table = _Table(kept, evaluate, goal, math.prod(option_counts))
+        kept = stack.enter_context(Study.open_or_create(path, settings, may_change=may_change))
+        table = _Table(kept, evaluate, goal, math.prod(option_counts), strategy, text)
         proposer = make_strategy(
             strategy,
             option_counts,
@@ -113,8 +117,11 @@ def search_table(
 class _Table:
     """The function that is searched, and what is known of it."""
 
-    def __init__(self, study: Study, evaluate: Evaluate, goal: Goal, size: int) -> None:
+    def __init__(
+        self, study: Study, evaluate: Evaluate, goal: Goal, size: int, origin: str, text: Callable[[Tokens], str]
+    ) -> None:
         self._study, self._evaluate, self._value, self._size = study, evaluate, value_of(goal), size
+        self._origin, self._text = origin, text
         self._known = {t.tokens: t for t in study.trials() if t.state is not TrialState.RUNNING}
         self._excess = {t.tokens: study.measurements[t.measurement]["excess"] for t in study.trials() if t.measurement}
 
@@ -123,12 +130,16 @@ class _Table:
         study = self._study
         waiting = study.running()
         while waiting or (len(study.trials()) < samples and len(self._known) < self._size):
+            began = time.monotonic()
             if not waiting:
                 if is_over():
                     return
                 points = strategy.ask(min(batch, samples - len(study.trials())))
-                waiting = study.propose([Proposal(point, " ".join(map(str, point)), seed=0) for point in points])
+                waiting = study.propose(
+                    [Proposal(point, self._text(point), seed=0, origin=self._origin) for point in points]
+                )
             finished = study.finish([self._finished(trial) for trial in waiting])
+            study.add_seconds("search", time.monotonic() - began)
             strategy.tell([self.outcome(trial) for trial in finished])
             if all(trial.state is TrialState.FAILED for trial in self._known.values()):
                 raise StudyError(f"every point has failed so far, the first because: {study.trials()[0].reason}")

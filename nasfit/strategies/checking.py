@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from nasfit.errors import UsageError
+from nasfit.promises import Contract
 from nasfit.space import Tokens
 from nasfit.strategies.contract import Outcome, Strategy, StrategyFactory
 
@@ -13,6 +14,8 @@ from nasfit.strategies.contract import Outcome, Strategy, StrategyFactory
 _SPACES = ((1, 1), (3,), (1, 4, 1, 2), (10,) * 30)
 _IN_FLIGHT = (24, 16, 24)
 _CHANCE = 0.1
+_CONTRACT = Contract("the strategy", UsageError)
+_require = _CONTRACT.require
 
 
 def check_strategy(factory: StrategyFactory) -> None:
@@ -123,8 +126,3 @@ def _refuses(call: Callable[[], object]) -> bool:
     except UsageError:
         return True
     return False
-
-
-def _require(holds: bool, promise: str) -> None:
-    if not holds:
-        raise UsageError(f"the strategy breaks its contract; promised: {promise}")

@@ -9,14 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from nasfit.errors import NasfitError, StudyBusy, StudyError
+from nasfit.errors import StudyBusy, StudyError
+from nasfit.promises import Contract
 from nasfit.study.jobs import Job, Outcome
 from nasfit.study.lookups import LookedUp
 from nasfit.study.store import Store, Use
@@ -25,6 +26,8 @@ from nasfit.study.study import Study
 from nasfit.study.trial import Proposal, Rung, Trial, TrialState
 
 _SETTINGS = {"target_ms": 3.0, "text": "ä\n'\"", "list": [1, 2.5, None]}
+_CONTRACT = Contract("the store", StudyError)
+_require, _require_raises = _CONTRACT.require, _CONTRACT.require_raises
 _NOW = "2026-01-01T00:00:00.000+00:00"
 # A driver in a process of its own, which is then killed.
 _DRIVER = """
@@ -172,24 +175,3 @@ def _opened(store: Store, use: Use) -> Iterator[Engine]:
 
 def _closed(engine: Engine) -> None:
     engine.dispose()
-
-
-def _require_raises(kind: type[NasfitError], case: str, call: Callable[[], object]) -> None:
-    try:
-        call()
-    except kind:
-        return
-    except Exception as error:
-        got = f"{type(error).__name__}: {error}"
-    else:
-        got = "nothing"
-    raise _broken(f"{kind.__name__} for {case}, got {got}")
-
-
-def _require(holds: bool, promise: str) -> None:
-    if not holds:
-        raise _broken(promise)
-
-
-def _broken(promise: str) -> StudyError:
-    return StudyError(f"the store breaks its contract; promised: {promise}")

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from nasfit.errors import DataError, NasfitError, UsageError
+from nasfit.promises import Contract
 from nasfit.tasks.dataset import ClassificationData
 from nasfit.tasks.loading import load_source
 from nasfit.tasks.sources import Source, Wanted
 
 _SIDE, _UP_TO = 32, 64
-_NAMED = "the source breaks its contract; promised: "
+_CONTRACT = Contract("the source", DataError)
+_require = _CONTRACT.require
 
 
 def check_task(source: Source) -> None:
@@ -87,7 +89,7 @@ def _check_streaming(source: Source, streams: bool, data: ClassificationData, fo
         return
     except NasfitError:
         pass  # it went on without, and what it wrote does not open
-    raise DataError(f"{_NAMED}UsageError where pictures are to be brought one by one, since nature().streams is False")
+    raise _CONTRACT.broken("UsageError where pictures are to be brought one by one, since nature().streams is False")
 
 
 def _loaded(source: Source, wanted: Wanted, folder: Path) -> ClassificationData:
@@ -96,9 +98,4 @@ def _loaded(source: Source, wanted: Wanted, folder: Path) -> ClassificationData:
     except NasfitError:
         raise
     except Exception as error:
-        raise DataError(f"{_NAMED}{wanted} can be written; got {type(error).__name__}: {error}") from error
-
-
-def _require(holds: bool, promise: str) -> None:
-    if not holds:
-        raise DataError(f"{_NAMED}{promise}")
+        raise _CONTRACT.broken(f"{wanted} can be written; got {type(error).__name__}: {error}") from error

@@ -6,6 +6,7 @@ Shapes: B batch.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -32,7 +33,8 @@ class DetectionRecipe:
     """How a detector is trained.
 
     epochs: passes over the training pictures. batch: pictures that a process holds at once. accumulate: batches a step.
-    rate: AdamW's learning rate at the top of a cosine, for `RATE_PICTURES` pictures a step; it grows with their number.
+    rate: AdamW's learning rate at the top of a cosine, for `RATE_PICTURES` pictures a step; it grows with the root of
+    their number.
     warm_up: share of the steps in which it rises from 0. weight_decay: of weights; batch norm and biases have none.
     average: decay of the weights' moving average. flip: half of the pictures are mirrored. bn_momentum: torch's.
     """
@@ -40,7 +42,7 @@ class DetectionRecipe:
     epochs: float = 100.0
     batch: int = 16
     accumulate: int = 1
-    rate: float = 1e-3
+    rate: float = 7e-3
     warm_up: float = 0.1
     weight_decay: float = 0.02
     average: float = 0.998
@@ -111,7 +113,7 @@ def detector_training(
         scores = scores_on(weights, data.validation, data.classes, detector.resolution)
         return {"map": scores.map, "map_50": scores.map_50}
 
-    rate = recipe.rate * recipe.batch * recipe.accumulate / RATE_PICTURES
+    rate = recipe.rate * math.sqrt(recipe.batch * recipe.accumulate / RATE_PICTURES)
     schedule = Schedule("cosine", rate, steps, int(recipe.warm_up * steps))
     return Training(
         network=ssd,

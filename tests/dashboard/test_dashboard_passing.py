@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,15 @@ def test_a_finished_study_has_nothing_left(finished: Path) -> None:
     moment = Watch(finished).look().moment
     assert moment.passing.words == "Finished."
     assert [tile.label for tile in tiles(moment.passing, moment.story)] == ["Trials", "Time spent"]
+
+
+def test_a_search_for_detectors_searches_and_then_trains_its_winner(
+    detector_study: Callable[..., Path], add_winner: Callable[..., None]
+) -> None:
+    path = detector_study(trials=8)
+    moment = Watch(path).look().moment
+    assert (moment.passing.stage, moment.passing.spent_s, moment.passing.left_s) == ("search", 60.0, None)
+    assert [tile.detail for tile in tiles(moment.passing, moment.story)][1:] == ["no budget is set"]
+    add_winner(path)
+    (path / "winner" / "result.json").unlink()
+    assert passing(path).words == "Interrupted: final training, 0 of 1 network trained."

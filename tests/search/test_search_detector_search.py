@@ -16,13 +16,13 @@ from nasfit.errors import StudyError, UsageError
 from nasfit.models import build, load_network, save_network
 from nasfit.search import detector_search
 from nasfit.search.detector_search import (
-    DetectorSearchSettings,
     inherited_backbone,
     measured_ms,
     proxy_precision,
     search_detectors,
 )
 from nasfit.search.detector_settings import DetectorPlan, keep_plan
+from nasfit.search.detector_study import DetectorSearchSettings
 from nasfit.search.detector_winner import winner_settings
 from nasfit.space import named_space
 from nasfit.study import TrialState
@@ -114,7 +114,7 @@ def test_a_budget_ends_the_search_and_the_winner_starts_from_what_it_inherits(
     where = {"kept": tmp_path / "data", "device": open_device("local")}
     searched = search_detectors(asked, tmp_path / "study", **where, clock=lambda: next(seconds))
     assert len(searched.found.trials) == 5 and searched.best is not None
-    winner = winner_settings(asked, searched.best, tmp_path / "study", device="local", engine="litert")
+    winner = winner_settings(asked, searched.best, tmp_path / "study")
     assert (winner.budget_s, winner.architecture) == (50.0, str(searched.best))
     data = load_detection(pictures, cache=tmp_path / "data", resolution=64)
     detector = detector_on(searched.best, classes=1, resolution=64)

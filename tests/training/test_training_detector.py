@@ -21,7 +21,7 @@ from nasfit.training.detection_batches import Augmented, Draw, draws
 from nasfit.training.detection_scoring import detections, scores_on
 from nasfit.training.detector_training import DetectionRecipe, Normalisation, detector_training, load_backbone
 from nasfit.training.full_training import BEST, LAST, Training, full_training
-from nasfit.training.training_events import Saved
+from nasfit.training.training_events import EpochEnded, Saved
 
 TINY = Architecture.parse(
     "in3@224 stem8s2 | sepconv k3 s1 se0 none f8 n1 | mbconv3 k3 s2 se0 none f16 n1 | mbconv3 k3 s2 se0 none f16 n1 | "
@@ -118,6 +118,28 @@ def test_boxes_stay_on_what_they_mark(squares: DetectionData) -> None:
             outside[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2] = False
             inside = brightest[top + 2 : bottom - 2, left + 2 : right - 2]
             assert inside.numel() == 0 or inside.mean() > brightest[outside].mean() + 0.1
+
+
+def test_what_is_red_stays_red(squares: DetectionData) -> None:
+    """Swapped channels would make one class of another, where a colour tells them apart."""
+    dataset = Augmented(str(squares.directory), "train", 64, flip=True)
+    shown = 0
+    for seed in range(24):
+        image, target = dataset[Draw(seed % len(squares.train), seed)]
+        for box, label in zip(target["boxes"].round().int().tolist(), target["labels"].tolist(), strict=True):
+            left, top, right, bottom = box
+            inside = image[:, top + 2 : bottom - 2, left + 2 : right - 2]
+            if squares.classes[label - 1] == "red" and inside.numel():
+                shown += 1
+                assert inside[0].mean() > inside[1].mean() and inside[0].mean() > inside[2].mean()
+    assert shown > 5
+
+
+def test_the_recipe_learns_from_the_first_steps_on(squares: DetectionData) -> None:
+    """A tenth of the rate ends above 9."""
+    events = full_training(made(squares, epochs=30), keep=lambda name, content: None)
+    losses = [event.row["loss"] for event in events if isinstance(event, EpochEnded)]
+    assert losses[0] > 8.5 and sum(losses[-10:]) / 10 < 8
 
 
 def test_every_picture_is_shown_before_any_comes_again() -> None:

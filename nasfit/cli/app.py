@@ -300,7 +300,9 @@ def search_detector(
         str | None,
         typer.Option(help="Time: half to search, half to train the winner. Default: search alone."),
     ] = None,
-    proxy_epochs: Annotated[float, typer.Option(help="Length of a trial's training.")] = 4.0,
+    proxy_epochs: Annotated[
+        float | None, typer.Option(help="Length of a trial's training. Default: 4, on few pictures more.")
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Backbones inherit from this network of the space, .safetensors.")
     ] = None,

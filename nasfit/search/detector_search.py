@@ -139,7 +139,7 @@ def detector_candidate(detector: Detector, model_format: str) -> Candidate:
 
 def proxy_precision(detector: Detector, data: DetectionData, settings: DetectorSearchSettings) -> float:
     """mAP on the validation pictures at the end of a short training, 0 to 1. Raises TrainingError, UsageError."""
-    recipe = DetectionRecipe(epochs=settings.proxy_epochs, batch=settings.batch)
+    recipe = DetectionRecipe(epochs=settings.trial_epochs(len(data.train)), batch=settings.batch)
     parent = inherited_backbone(detector, settings)
     training = detector_training(
         detector,

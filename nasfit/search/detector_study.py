@@ -12,12 +12,14 @@ from typing import Any
 from nasfit.architecture import Architecture
 from nasfit.errors import StudyError, UsageError
 from nasfit.search.detector_settings import PLAN, RESULT
+from nasfit.search.plan import LEAST_IMAGES, MOST_EPOCHS
 from nasfit.search.settings import Settings
 from nasfit.space import DEFAULT_SPACE
 from nasfit.study import Study
 
 # Without a number of trials and a budget.
 TRIALS = 40
+PROXY_EPOCHS = 4.0
 # Of a budget; the rest trains the winner, in a directory of this name in the study's.
 SEARCH_SHARE = 0.5
 WINNER = "winner"
@@ -27,7 +29,8 @@ MAY_CHANGE = ("trials", "budget_s")
 
 @dataclass(frozen=True)
 class DetectorSearchSettings:
-    """target_ms: limit on the latency of the detector. proxy_epochs: of a trial's training.
+    """target_ms: limit on the latency of the detector. proxy_epochs: of a trial's training; None for `PROXY_EPOCHS`, or
+    on few pictures for as many as show `LEAST_IMAGES`.
 
     trials: points tried; None for as many as half of the budget allows, or without one for `TRIALS`. budget_s: of this
     run, search and training of the winner; None to search alone.
@@ -41,7 +44,7 @@ class DetectorSearchSettings:
     target_ms: float
     trials: int | None = None
     budget_s: float | None = None
-    proxy_epochs: float = 4.0
+    proxy_epochs: float | None = None
     weights: str | None = None
     device: str = "local"
     engine: str = "litert"
@@ -75,6 +78,12 @@ class DetectorSearchSettings:
     def most(self) -> int | None:
         """Trials wanted; None where the budget alone ends the search."""
         return TRIALS if self.trials is None and self.budget_s is None else self.trials
+
+    def trial_epochs(self, pictures: int) -> float:
+        """Passes over so many training pictures in a trial."""
+        if self.proxy_epochs is not None:
+            return self.proxy_epochs
+        return min(MOST_EPOCHS, max(PROXY_EPOCHS, LEAST_IMAGES / pictures))
 
     def as_search(self) -> Settings:
         """What a search of classification networks would be asked in its place, for readers of any study."""

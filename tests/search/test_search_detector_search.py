@@ -126,6 +126,12 @@ def test_a_budget_ends_the_search_and_the_winner_starts_from_what_it_inherits(
     assert again.found.trials == searched.found.trials
 
 
+def test_trials_on_few_pictures_see_them_more_often(pictures: Path) -> None:
+    free = settings(pictures, proxy_epochs=None)
+    assert [free.trial_epochs(pictures) for pictures in (10, 100, 500, 118_000)] == [60, 20, 4, 4]
+    assert settings(pictures, proxy_epochs=1.5).trial_epochs(100) == 1.5
+
+
 def test_settings_must_be_above_zero(pictures: Path) -> None:
     with pytest.raises(UsageError, match="--target-ms is 0; it must be above 0"):
         settings(pictures, target_ms=0)

@@ -39,6 +39,15 @@ def test_reading_a_study_loads_neither_torch_nor_what_writes_models(module):
     assert run.stdout.split()[1:] == ["numpy"]
 
 
+@pytest.mark.parametrize("module", ["nasfit.search.run", "nasfit.cli.searching", "nasfit.training.job"])
+def test_a_search_loads_torch_but_not_torchvision(module):
+    """Which takes as long again, in each of its processes."""
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(module=module)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "torch" in run.stdout.split() and "torchvision" not in run.stdout
+
+
 def test_the_public_names_of_the_search_resolve_on_first_use():
     from nasfit import search
     from nasfit.search import public

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,15 @@ def _row(path: Path, story: Story) -> dict[str, Any]:
         "test_interval": _interval(best, story.test_pictures) if best else None,
         "test_ms": best.latency_ms if best else None,
         "speedup": speedup(best, result.baselines) if best and result else None,
+        **_of_winner(story.winner),
     }
+
+
+def _of_winner(winner: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Of a search for detectors, in place of what others have."""
+    if winner is None:
+        return {}
+    return {"test": winner["test"]["map"], "test_ms": winner["latency"] and winner["latency"]["latency_ms"]}
 
 
 def _interval(best: Contender, pictures: int | None) -> float | None:
@@ -67,7 +75,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         tested, ms, faster = "-", "-", "-"
         if row["test"] is not None:
             spread = f" +- {100 * row['test_interval']:.1f}" if row["test_interval"] else ""
-            tested, ms = f"{points(row['test'])}{spread}", f"{row['test_ms']:.3g}"
+            tested, ms = f"{points(row['test'])}{spread}", f"{row['test_ms']:.3g}" if row["test_ms"] else "-"
         if row["speedup"] is not None:
             faster = f"{row['speedup']:.2f}x"
         told = f"{duration(row['seconds']):>9}{row['trained']:>9}{short:>22}{tested:>19}{ms:>8}{faster:>36}"

@@ -2,12 +2,10 @@
 
 `trace_program` turns the module into a list of operators, batch norm folded; the writers put it into each format in
 hundredths of a second, so that every trial of a search can be exported. `export_model` is the door to all formats;
-`check_parity` runs a file beside its module.
+`check_parity` runs a file beside its module. Detectors are in `detector_onnx`, `detector_tflite` and `detector_parity`,
+which load torchvision (a second more).
 """
 
-from nasfit.export.detector_onnx import DETECTION_OUTPUTS, REPORTED_SCORE, detector_to_onnx
-from nasfit.export.detector_parity import check_detector_onnx, check_detector_tflite
-from nasfit.export.detector_tflite import detector_to_tflite
 from nasfit.export.executorch_writer import to_executorch, write_executorch
 from nasfit.export.metadata import model_metadata, read_metadata
 from nasfit.export.model_card import CardFile, CardLatency, ModelCard, model_card
@@ -21,24 +19,18 @@ from nasfit.export.tracing import INPUT_NAME, OUTPUT_NAME, output_names, trace_p
 from nasfit.export.writing import MODEL_FORMATS, PRECISIONS, export_model
 
 __all__ = [
-    "DETECTION_OUTPUTS",
     "FP32_TOLERANCE",
     "INPUT_NAME",
     "MODEL_FORMATS",
     "OPSET",
     "OUTPUT_NAME",
     "PRECISIONS",
-    "REPORTED_SCORE",
     "RMS_TOLERANCE",
     "CardFile",
     "CardLatency",
     "ModelCard",
     "Program",
-    "check_detector_onnx",
-    "check_detector_tflite",
     "check_parity",
-    "detector_to_onnx",
-    "detector_to_tflite",
     "export_model",
     "model_card",
     "model_metadata",

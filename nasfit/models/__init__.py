@@ -1,8 +1,6 @@
-"""Architecture -> `torch.nn.Module`."""
+"""Architecture -> `torch.nn.Module`. Detectors are in `detector_network`, which loads torchvision (a second more)."""
 
 from nasfit.models.creating import Created, create_model, created
-from nasfit.models.default_boxes import default_boxes
-from nasfit.models.detector_network import DetectorNetwork, as_ssd, build_detector, decoded, flattened
 from nasfit.models.foreign_names import IMAGENET_MEAN, IMAGENET_STD
 from nasfit.models.inheriting import Inheritance, inherited, require_kin
 from nasfit.models.network import (
@@ -25,20 +23,14 @@ __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "Created",
-    "DetectorNetwork",
     "Inheritance",
     "MobileLayer",
     "Network",
     "SqueezeExcitation",
-    "as_ssd",
     "build",
-    "build_detector",
     "calm",
     "create_model",
     "created",
-    "decoded",
-    "default_boxes",
-    "flattened",
     "inherited",
     "initialise",
     "load_network",

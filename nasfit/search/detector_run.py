@@ -14,16 +14,12 @@ import torch
 from nasfit.architecture import Architecture, Detector, count_detector, detector_on
 from nasfit.devices import Device
 from nasfit.errors import DeviceError, TrainingError, TrialFailure
-from nasfit.export import (
-    check_detector_onnx,
-    check_detector_tflite,
-    detector_to_onnx,
-    detector_to_tflite,
-    export_model,
-)
+from nasfit.export import export_model
+from nasfit.export.detector_onnx import detector_to_onnx
+from nasfit.export.detector_parity import check_detector_onnx, check_detector_tflite
+from nasfit.export.detector_tflite import detector_to_tflite
 from nasfit.latency import THOROUGH, Candidate, Measurement, measure
-from nasfit.models import as_ssd, build_detector
-from nasfit.models.detector_network import DetectorNetwork
+from nasfit.models.detector_network import DetectorNetwork, as_ssd, build_detector
 from nasfit.search.detector_settings import RESULT, DetectorPlan, DetectorSettings, keep_plan, kept_plan
 from nasfit.study.files import write_whole
 from nasfit.tasks import DetectionData, DetectionScores, load_detection

@@ -19,9 +19,11 @@ import torch
 
 from nasfit.architecture import Architecture, Detector, adapted, detector_on
 from nasfit.devices import Device
-from nasfit.export import RMS_TOLERANCE, detector_to_tflite, export_model
+from nasfit.export import RMS_TOLERANCE, export_model
+from nasfit.export.detector_tflite import detector_to_tflite
 from nasfit.latency import Candidate, Check, Measurement, measure
-from nasfit.models import Network, build, build_detector, decoded, read_tensors
+from nasfit.models import Network, build, read_tensors
+from nasfit.models.detector_network import build_detector, decoded
 from nasfit.objective import Reward
 from nasfit.search.detector_study import MAY_CHANGE, SEARCH_SHARE, DetectorSearchSettings, winner_begun
 from nasfit.search.patience import until_back

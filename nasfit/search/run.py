@@ -181,7 +181,8 @@ def _finished(setup: Setup) -> Iterator[Event]:
         study.put_document("finale_after", trained)
     with timed(study, "promotion"):
         yield from promoted(setup)
-    chosen = entrants(setup)
+    with timed(study, "final measuring"):
+        chosen = entrants(setup)
     with timed(study, "promotion"):
         yield from proxies_trained(setup, chosen)
     with timed(study, "final training"):

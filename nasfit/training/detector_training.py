@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nasfit.architecture import Detector
 from nasfit.errors import DataError, TrainingError
-from nasfit.models import as_ssd, build_detector
+from nasfit.models.detector_network import as_ssd, build_detector
 from nasfit.tasks import DetectionData, require_coco_eval
 from nasfit.training.detection_batches import Augmented, Batch, augmented_batches, draws
 from nasfit.training.detection_scoring import scores_on

@@ -202,7 +202,7 @@ def test_show_before_there_is_anything(run: Run, tmp_path: Path) -> None:
     assert "no trained network meets 7 ms yet" in out
     document = json.loads(run("show", tmp_path / "s", "--json")[1])
     nothing = {"front_from_ms": None, "trials": {}, "front": [], "best": None, "proxy": None, "result": None}
-    assert document == {"target_ms": 7.0, "scores": {}, **nothing}
+    assert document == {"target_ms": 7.0, "measure": "accuracy", "winner": None, "scores": {}, **nothing}
     refused(run("show", tmp_path), "holds no study")
 
 
@@ -284,3 +284,19 @@ def test_a_fault_of_nasfit_is_one_message_and_debug_shows_where(run: Run, monkey
     assert code == 1 and "nasfit itself failed (KeyError: 'no such" in err and "Traceback" not in err
     code, _, err = run("--debug", "count", "mnasnet-a1")
     assert code == 1 and "Traceback" in err and "in broken" in err
+
+
+def test_a_search_for_detectors_is_shown_with_map(
+    run: Run, detector_study: Callable[..., Path], add_winner: Callable[..., None]
+) -> None:
+    path = detector_study(budget_s=60.0)
+    code, out, _ = run("show", path)
+    assert code == 0 and "validation mAP" in out and "accuracy" not in out
+    assert "25.00 %" in out and "<- best under the limit" in out
+    add_winner(path)
+    assert "50.00 % test mAP; 1.75 ms, within the limit of 2 ms." in run("show", path)[1]
+    document = json.loads(run("show", path, "--json")[1])
+    assert document["measure"] == "mAP" and document["winner"]["test"]["map"] == 0.5
+    assert run("report", path)[0] == 0 and (path / "report.html").stat().st_size > 1000
+    assert json.loads(run("study", "ls", path, "--json")[1])[0]["state"] == "finished"
+    assert "50.00 %" in run("compare", path, path)[1]

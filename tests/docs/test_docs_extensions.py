@@ -16,7 +16,8 @@ import nasfit
 from nasfit.study import Study
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
-PARTS = ("strategy", "device", "task", "store", pytest.param("engine", marks=pytest.mark.slow))
+SLOW = [pytest.param(part, marks=pytest.mark.slow) for part in ("device", "engine")]
+PARTS = ("strategy", "task", "store", *SLOW)
 COMMAND = "from nasfit.cli import main; main()"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

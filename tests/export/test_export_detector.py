@@ -10,16 +10,11 @@ from torch import nn
 
 from nasfit.architecture import Architecture, detector_on, published
 from nasfit.errors import TrialFailure
-from nasfit.export import (
-    check_detector_onnx,
-    check_detector_tflite,
-    check_parity,
-    detector_to_onnx,
-    detector_to_tflite,
-    export_model,
-    read_metadata,
-)
-from nasfit.models import DetectorNetwork, as_ssd, build_detector, decoded, flattened
+from nasfit.export import check_parity, export_model, read_metadata
+from nasfit.export.detector_onnx import detector_to_onnx
+from nasfit.export.detector_parity import check_detector_onnx, check_detector_tflite
+from nasfit.export.detector_tflite import detector_to_tflite
+from nasfit.models.detector_network import DetectorNetwork, as_ssd, build_detector, decoded, flattened
 
 TINY = (
     "in3@224 stem8s2 | sepconv k3 s1 se0 none f8 n1 | mbconv3 k3 s2 se0 none f16 n1 | mbconv3 k3 s2 se0 none f16 n1 | "

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from nasfit.architecture import Architecture, Detector, count_detector, detector_on, published
-from nasfit.models import as_ssd, build_detector, default_boxes, flattened, madds_count, parameter_count
+from nasfit.models import madds_count, parameter_count
+from nasfit.models.default_boxes import default_boxes
+from nasfit.models.detector_network import as_ssd, build_detector, flattened
 from nasfit.models.quick import quickened
 
 TINY = (

@@ -159,7 +159,14 @@ def test_a_study_of_something_else_is_told(tmp_path: Path) -> None:
         open_study(tmp_path / "s")
 
 
-@pytest.mark.parametrize("first", ["import nasfit", "import nasfit.search", "from nasfit.search import Settings"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import nasfit",
+        pytest.param("import nasfit.search", marks=pytest.mark.slow),
+        pytest.param("from nasfit.search import Settings", marks=pytest.mark.slow),
+    ],
+)
 def test_search_is_called_and_imported_from_alike(first: str) -> None:
     code = (
         f"{first}\nimport nasfit\nassert 'torch' not in __import__('sys').modules or {first!r} != 'import nasfit'\n"

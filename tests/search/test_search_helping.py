@@ -184,6 +184,7 @@ def far_study(tmp_path: Path, pictures: Path, postgres: Server) -> Iterator[tupl
         yield study, store
 
 
+@pytest.mark.slow
 def test_a_helper_on_another_machine_needs_nothing_but_the_database(far_study: tuple[Study, str]) -> None:
     # Another directory stands for another machine.
     study, store = far_study

@@ -100,6 +100,7 @@ def test_no_more_are_trained_than_asked_for(opened, most: int) -> None:  # type:
     assert events[-1].finished == len(setup.study.trials())
 
 
+@pytest.mark.slow
 def test_a_search_that_can_train_nothing_ends_with_its_budget(opened) -> None:  # type: ignore[no-untyped-def]
     setup = opened(target_ms=0.001, budget_s=1.0)
     events = list(run_trials(setup))

@@ -166,6 +166,7 @@ def settings(pictures: Path, **changes: object) -> ProxySettings:
     return ProxySettings(**{**values, **changes})  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_check_that_is_cut_goes_on_and_repeats_nothing(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def stored_settings(path: Path) -> Settings:
         return Settings(**study.settings)
 
 
+@pytest.mark.slow
 def test_a_target_out_of_reach_says_what_is_and_may_be_mended_in_place(pictures: Path, tmp_path: Path) -> None:
     settings = Settings(
         str(pictures), 0.0001, width=0.35, strides="early", proxy_images=64, max_trials=2, budget_s=9.0, workers=2

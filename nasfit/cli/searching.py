@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ def run(
     path = study or default_study(settings)
     result = planned = None
     events = run_search(settings, path, store=store, ray=ray)
-    with interruptible("trial"), closing(events), View(settings.budget_s, quiet=as_json) as view:
+    # Ray tells of lost machines on standard output, which is to hold the document alone.
+    aside = redirect_stdout(sys.stderr) if as_json else nullcontext()
+    with aside, interruptible("trial"), closing(events), View(settings.budget_s, quiet=as_json) as view:
         for event in events:
             view.show(event)
             if dry_run and isinstance(event, Planned):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -66,7 +67,10 @@ def test_a_lost_machine_is_gone_until_another_offers_the_device(
         session.load("a", doubling_tflite_bytes)
         node = next(one for one in joined.worker_nodes if (one._ray_params.resources or {}).get("device:here"))
         joined.remove_node(node, allow_graceful=False)
-        session.sample("a", warm=0, runs=1)
+        # Its processes may outlive it by a moment.
+        for _ in range(100):
+            session.sample("a", warm=0, runs=1)
+            time.sleep(0.1)
     other = joined.add_node(num_cpus=0, resources={"device:here": 1})
     with device.open() as session:
         session.load("a", doubling_tflite_bytes)

@@ -30,7 +30,7 @@ def test_a_search_waits_for_its_board_and_goes_on(
             strides="early",
             proxy_images=64,
             max_trials=4,
-            budget_s=20.0,
+            budget_s=60.0,
             workers=2,
         )
         board.prepare()

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from torch import Tensor
 
 
 def by_ai_edge_quantizer(tflite: bytes, pictures_BCHW: Tensor) -> bytes:
     """Static int8 with one scale an output channel, as its shipped recipe has it; float32 at the ends."""
+    pytest.importorskip("ai_edge_quantizer", reason="pip install ai-edge-quantizer")
     from ai_edge_quantizer import qtyping, quantizer, recipe
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
 

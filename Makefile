@@ -3,7 +3,9 @@ PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Processes side by side, one thread each: more threads than cores wait for one another.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
+FAST_TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 .PHONY: help demo test test-slow check docs reference format dist release clean
 
@@ -28,7 +30,7 @@ demo: $(READY)
 	$(BIN)/nasfit demo
 
 test: $(READY)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(FAST_TESTS)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
@@ -38,7 +40,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(FAST_TESTS)
 
 docs: reference
 	$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs build/docs

@@ -55,9 +55,10 @@ def conclusion(path: Path) -> Iterator[str]:
 
 def _concluded(story: Story, path: Path) -> Iterator[str]:
     result = story.result
+    told = answer(story)
     if story.winner:
-        yield answer(story).headline
-        yield from answer(story).sentences
+        yield told.headline
+        yield from told.sentences
     if result is None:
         return
     yield f"trained on {result.final_images:,} pictures each, tested once, measured in one session:"
@@ -67,7 +68,6 @@ def _concluded(story: Story, path: Path) -> Iterator[str]:
             f"{contender.name:<20}{points(contender.accuracy):>14}{contender.latency_ms:>9.3g}"
             f"{contender.parameters:>13,}{contender.madds:>15,}"
         )
-    told = answer(story)
     yield ""
     yield told.headline
     yield from told.sentences

@@ -25,8 +25,9 @@ from nasfit.latency import Candidate, Check, Measurement, measure
 from nasfit.models import Network, build, read_tensors
 from nasfit.models.detector_network import build_detector, decoded
 from nasfit.objective import Reward
-from nasfit.search.detector_study import MAY_CHANGE, SEARCH_SHARE, DetectorSearchSettings, winner_begun
+from nasfit.search.detector_study import MAY_CHANGE, DetectorSearchSettings, winner_begun
 from nasfit.search.patience import until_back
+from nasfit.search.plan import SEARCH_SHARE
 from nasfit.search.table import TableSearch, search_table
 from nasfit.space import Tokens, named_space
 from nasfit.tasks import DetectionData, load_detection, require_coco_eval

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,16 @@ class DetectorSettings:
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.budget_s is None):
             raise UsageError("give either --epochs N or --budget TIME, such as --budget 30m")
-        for option, value in (
-            ("--epochs", self.epochs),
-            ("--batch", self.batch),
-            ("--accumulate", self.accumulate),
-            ("--lr", self.rate),
-        ):
-            if value is not None and not value > 0:
-                raise UsageError(f"{option} is {value:g}; it must be above 0")
+        require_above_zero(
+            {"--epochs": self.epochs, "--batch": self.batch, "--accumulate": self.accumulate, "--lr": self.rate}
+        )
+
+
+def require_above_zero(values: Mapping[str, float | None]) -> None:
+    """values: by their options; None is not asked. Raises UsageError naming the first that is 0 or below."""
+    for option, value in values.items():
+        if value is not None and not value > 0:
+            raise UsageError(f"{option} is {value:g}; it must be above 0")
 
 
 @dataclass(frozen=True)

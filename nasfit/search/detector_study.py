@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nasfit.architecture import Architecture
-from nasfit.errors import StudyError, UsageError
-from nasfit.search.detector_settings import PLAN, RESULT
+from nasfit.errors import StudyError
+from nasfit.search.detector_settings import PLAN, RESULT, require_above_zero
 from nasfit.search.plan import LEAST_IMAGES, MOST_EPOCHS
 from nasfit.search.settings import Settings
 from nasfit.space import DEFAULT_SPACE
@@ -20,8 +20,7 @@ from nasfit.study import Study
 # Without a number of trials and a budget.
 TRIALS = 40
 PROXY_EPOCHS = 4.0
-# Of a budget; the rest trains the winner, in a directory of this name in the study's.
-SEARCH_SHARE = 0.5
+# Where it is trained, in the study's directory.
 WINNER = "winner"
 # What may differ when a study goes on.
 MAY_CHANGE = ("trials", "budget_s")
@@ -56,16 +55,16 @@ class DetectorSearchSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for option, value in (
-            ("--target-ms", self.target_ms),
-            ("--trials", self.trials),
-            ("--budget", self.budget_s),
-            ("--proxy-epochs", self.proxy_epochs),
-            ("--width", self.width),
-            ("--batch", self.batch),
-        ):
-            if value is not None and not value > 0:
-                raise UsageError(f"{option} is {value:g}; it must be above 0")
+        require_above_zero(
+            {
+                "--target-ms": self.target_ms,
+                "--trials": self.trials,
+                "--budget": self.budget_s,
+                "--proxy-epochs": self.proxy_epochs,
+                "--width": self.width,
+                "--batch": self.batch,
+            }
+        )
 
     @classmethod
     def of_study(cls, kept: Mapping[str, Any]) -> DetectorSearchSettings | None:

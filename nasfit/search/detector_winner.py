@@ -11,7 +11,8 @@ from nasfit.architecture import Architecture, detector_on
 from nasfit.models import save_network
 from nasfit.search.detector_search import inherited_backbone
 from nasfit.search.detector_settings import DetectorSettings
-from nasfit.search.detector_study import SEARCH_SHARE, WINNER, DetectorSearchSettings
+from nasfit.search.detector_study import WINNER, DetectorSearchSettings
+from nasfit.search.plan import SEARCH_SHARE
 
 BACKBONE = "backbone.safetensors"
 

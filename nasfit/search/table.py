@@ -86,6 +86,8 @@ def search_table(
     for what, number in (("samples", samples), ("batch", batch)):
         if number < 1:
             raise UsageError(f"{what} is {number}; give 1 or more")
+    # Made for nothing but its errors: what is wrong with a name is no reason to begin a study.
+    make_strategy(strategy, option_counts, seed=seed, goal=goal)
     settings: dict[str, Any] = {
         "option_counts": list(option_counts),
         "groups": None if groups is None else list(groups),

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from nasfit.architecture import Detector, adapted, detector_on
 from nasfit.devices import open_device
-from nasfit.errors import StudyError, UsageError
+from nasfit.errors import StudyError, UnknownNameError, UsageError
 from nasfit.models import build, load_network, save_network
 from nasfit.search import detector_search
 from nasfit.search.detector_search import (
@@ -130,6 +130,13 @@ def test_trials_on_few_pictures_see_them_more_often(pictures: Path) -> None:
     free = settings(pictures, proxy_epochs=None)
     assert [free.trial_epochs(pictures) for pictures in (10, 100, 500, 118_000)] == [60, 20, 4, 4]
     assert settings(pictures, proxy_epochs=1.5).trial_epochs(100) == 1.5
+
+
+def test_a_strategy_that_is_not_there_begins_no_study(pictures: Path, tmp_path: Path) -> None:
+    asked = settings(pictures, strategy="gues")
+    with pytest.raises(UnknownNameError, match="did you mean 'guided'"):
+        search_detectors(asked, tmp_path / "study", kept=tmp_path / "data", device=open_device("local"))
+    assert not (tmp_path / "study").exists()
 
 
 def test_settings_must_be_above_zero(pictures: Path) -> None:

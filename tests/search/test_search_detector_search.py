@@ -73,12 +73,17 @@ def test_slow_detectors_are_not_trained_and_the_best_is_handed_over(
     assert searched.best is not None
     chosen = searched.found.best_under(1.0)
     assert chosen is not None and named_space("mnasnet-lean").decode(chosen.tokens, 0.25) == searched.best
+    assert {Detector.parse(trial.architecture).resolution for trial in searched.found.trials} == {64}
     before = len(quick)
     again = search_detectors(
         replace(asked, trials=14), tmp_path / "study", kept=tmp_path / "data", device=open_device("local")
     )
     assert again.found.trials[:12] == searched.found.trials and len(again.found.trials) == 14
     assert len(quick) - before <= 2
+    with pytest.raises(StudyError, match="engine"):
+        search_detectors(
+            replace(asked, engine="onnx"), tmp_path / "study", kept=tmp_path / "data", device=open_device("local")
+        )
     with pytest.raises(StudyError, match="target_ms"):
         search_detectors(
             replace(asked, target_ms=2.0), tmp_path / "study", kept=tmp_path / "data", device=open_device("local")
